@@ -1,0 +1,1 @@
+"""EVPN: routes, values, MAC-VRFs, mobility (RFC 7432, RFC 8365)."""

@@ -1,0 +1,1 @@
+"""The kernel: netlink codec, mirror, monitor, reconcile, channel, devices (Linux rtnetlink)."""
