@@ -1,0 +1,51 @@
+# Everything that is run by hand or by CI. Each target makes what it needs; nothing has to be installed into .venv by hand.
+#   make demo    the demonstration: three hosts, a spine, pods that ping and move (no root needed)
+#   make test    all tests; the labs against FRR, GoBGP, BIRD and ExaBGP among them need root
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help venv demo test test-unit test-interop lint format bench clean
+help:
+	@echo 'make demo   pods on three hosts ping each other over EVPN, and one moves (no root needed)'
+	@echo 'make test   all tests: units, kernel, interop labs (installs what the labs lack when run as root)'
+	@echo 'make venv   .venv/bin/evpnd and .venv/bin/evpnctl'
+	@echo 'make lint   mypy and ruff;  make format: let ruff rewrite'
+	@echo 'make bench  evpnd beside FRR, BIRD and other codecs;  make clean: remove .venv and caches'
+
+venv: $(VENV)/.runs
+$(VENV)/.runs: pyproject.toml
+	@./interop/venv $(PYTHON) $(VENV)
+	$(BIN)/python -m pip install -q -e '.[uvloop]' || $(BIN)/python -m pip install -q -e .
+	@touch $@
+
+$(VENV)/.develops: $(VENV)/.runs
+	$(BIN)/python -m pip install -q -e '.[test,dev]'
+	@touch $@
+
+demo: $(VENV)/.runs
+	@$(BIN)/evpnd demo
+
+test: test-unit test-interop
+
+test-unit: $(VENV)/.develops
+	@./interop/rootless $(BIN)/python -m pytest -q --durations=5 tests
+
+test-interop: $(VENV)/.develops
+	@./interop/setup --as-root $(BIN)/python -m pytest -q --durations=5 interop
+
+lint: $(VENV)/.develops
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases interop/*.py
+
+format: $(VENV)/.develops
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.develops
+	@./interop/setup --as-root $(BIN)/python -m interop.bench $(BENCH)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
