@@ -21,7 +21,7 @@ from collections.abc import Container
 from typing import NoReturn
 
 from evpnd.errors import Action, ProtocolError
-from evpnd.evpn.routes import LAYOUTS, READERS, OpaqueRoute, Route
+from evpnd.evpn.routes import LAYOUTS, VARIABLE, OpaqueRoute, Route
 from evpnd.evpn.routes.layout import Layout
 
 _PATH_ID = 4  # RFC 7911 section 3
@@ -160,7 +160,7 @@ def _end_of_variable(data: bytes, start: int) -> int:
 
 def _variable(data: bytes, start: int, end: int) -> Route:
     route_type, value = data[start], data[start + 2 : end]
-    reader = READERS.get(route_type)
+    reader = VARIABLE.get(route_type)
     route = reader(value) if reader is not None else None
     return OpaqueRoute(route_type, value) if route is None else route
 
@@ -174,7 +174,7 @@ def _check_meaning(layout: Layout, data: bytes, start: int, end: int) -> None:
 
 
 def _check_variable(nlri: bytes) -> None:
-    reader = READERS.get(nlri[0])
+    reader = VARIABLE.get(nlri[0])
     if reader is not None and reader(nlri[2:]) is None:
         _fail(nlri, f"route type {nlri[0]} is not of the form of RFC 9251", Action.WITHDRAW)
 
