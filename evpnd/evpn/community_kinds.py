@@ -3,8 +3,8 @@
 Owns the numbers only; evpnd.evpn.extended_community builds and reads, evpnd.evpn.community_text spells.
 
 RFC 4360 and RFC 5668 (route targets), RFC 9012 section 4.1 (encapsulation), RFC 7432 section 7 (MAC mobility, ESI
-label, ES-Import, default gateway), RFC 9135 section 8 (router's MAC), RFC 8214 section 3.1 (layer 2 attributes), RFC 8584
-section 2.2 and RFC 9785 (DF election), RFC 9047 (ARP/ND), draft-ietf-idr-link-bandwidth.
+label, ES-Import, default gateway), RFC 9135 section 8 (router's MAC), RFC 8214 section 3.1 (layer 2 attributes), RFC
+8584 section 2.2 and RFC 9785 (DF election), RFC 9047 (ARP/ND), draft-ietf-idr-link-bandwidth.
 """
 
 from __future__ import annotations

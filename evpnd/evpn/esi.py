@@ -41,7 +41,7 @@ def as_based(asn: int, discriminator: int) -> bytes:
 
 
 def parts(esi: bytes) -> tuple[bytes, int] | None:
-    """(MAC, router ID or AS number octets; number) of types 1 to 5; None for others and for a last octet that is set."""
+    """(octets of the MAC, router ID or AS number; number) of types 1 to 5; None for others or with octets left over."""
     form = _FORMS.get(esi[0])
     if form is None:
         return None
