@@ -3,7 +3,7 @@
 A kind turns what TOML gave into the value of the dataclass, or raises ValueError with what is wrong; the caller adds
 what was expected (`expected`), which is also what the configuration reference prints.
 
-Must not know: which keys exist, files, the codecs. Values: RFC 4364 section 4.2 (route distinguishers), RFC 4360 and
+Must not know: which keys exist, files. RFCs: RFC 4364 section 4.2 (route distinguishers), RFC 4360 and
 RFC 5668 (route targets), RFC 7300 and RFC 7607 (AS numbers that nobody may use).
 """
 
@@ -16,10 +16,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from evpnd.evpn.values import TYPE_AS4, administrator_from_text, administrator_text
+
 Value = object
 _TYPE_NAMES = ((bool, "a boolean"), (int, "an integer"), (float, "a float"), (str, "a string"), (list, "an array"))
 _UNUSABLE_ASNS = {0: "RFC 7607", 23456: "AS_TRANS, RFC 6793", 65535: "RFC 7300", 0xFFFFFFFF: "RFC 7300"}
 _MAX32 = 0xFFFFFFFF
+
+
+class ItemErrors(ValueError):
+    """What is wrong with the items of an array: (index, text) of each bad one."""
+
+    def __init__(self, items: list[tuple[int, str]]) -> None:
+        self.items = items
+        super().__init__("; ".join(text for _, text in items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +143,18 @@ def many(kind: Kind, what: str, *, empty: bool = False) -> Kind:
         if not value and not empty:
             raise ValueError("the array is empty")
         items: list[Value] = []
-        for item in value:
-            parsed = kind.parse(item)
+        errors: list[tuple[int, str]] = []
+        for index, item in enumerate(value):
+            try:
+                parsed = kind.parse(item)
+            except ValueError as exc:
+                errors.append((index, f"{exc}, expected {kind.expected}"))
+                continue
             if parsed in items:
-                raise ValueError(f"{shown(item)} is in it twice")
+                errors.append((index, f"{shown(item)} is in it twice, expected once"))
             items.append(parsed)
+        if errors:
+            raise ItemErrors(errors)
         return tuple(items)
 
     return Kind(f"an array of {what}, each {kind.expected}", parse)
@@ -207,7 +224,7 @@ def route_target(*, wildcard: bool) -> Kind:
         if isinstance(value, str) and value.startswith("*:"):
             if not wildcard:
                 raise ValueError(f"{shown(value)} names no AS, which only an import may do")
-            return f"*:{_number(value[2:], _MAX32, value)}"
+            return f"*:{_number(value[2:], value)}"
         return _administered(value)
 
     more = ' or "*:NUMBER" (any AS)' if wildcard else ""
@@ -215,27 +232,17 @@ def route_target(*, wildcard: bool) -> Kind:
 
 
 def _administered(value: Value) -> str:
-    """`administrator:number`, six octets together: a 2-octet AS leaves four for the number, all else leaves two."""
+    """`administrator:number` in its canonical form; the codec knows how many octets each part has."""
     _typed(value, str)
-    administrator, colon, number = str(value).rpartition(":")
-    if not colon:
-        raise ValueError(f"{shown(value)} has no colon")
-    if "." in administrator:
-        found = _address(administrator)
-        if not isinstance(found, ipaddress.IPv4Address):
-            raise ValueError(f"{shown(value)} does not begin with an IPv4 address")
-        return f"{found}:{_number(number, 0xFFFF, value, ' after an address')}"
-    asn = _number(administrator, _MAX32, value)
-    if asn > 0xFFFF:
-        return f"{asn}:{_number(number, 0xFFFF, value, ' after a 4-octet AS')}"
-    return f"{asn}:{_number(number, _MAX32, value)}"
+    kind, octets = administrator_from_text(str(value))
+    administrator, _, number = administrator_text(kind, octets).rpartition(":")
+    small = kind == TYPE_AS4 and int(administrator) <= 0xFFFF
+    return f"{administrator}{'L' if small else ''}:{number}"
 
 
-def _number(digits: str, high: int, value: Value, where: str = "") -> int:
-    if not re.fullmatch(r"[0-9]{1,10}", digits):
-        raise ValueError(f'{shown(value)}: "{digits}" is no number')
-    if int(digits) > high:
-        raise ValueError(f"{shown(value)}: {digits} is too big, at most {high}{where}")
+def _number(digits: str, value: Value) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", digits) or int(digits) > _MAX32:
+        raise ValueError(f"{shown(value)}: {shown(digits)} is no number of 32 bits")
     return int(digits)
 
 

@@ -150,6 +150,9 @@ class _Document:
         entry.places[key.name] = self.place(path)
         try:
             entry.values[key.name] = key.kind.parse(value)
+        except kinds.ItemErrors as exc:
+            for index, text in exc.items:
+                self.wrong((*path, index), text)
         except ValueError as exc:
             self.wrong(path, f"{exc}, expected {key.kind.expected}")
 

@@ -82,7 +82,7 @@ BGP = Table(
         Key(
             "connect_retry",
             _CONNECT_RETRY,
-            "How long to wait before a failed connection is tried again.",
+            "The longest wait between attempts to connect; the first ones come sooner.",
             field="connect_retry_s",
         ),
         Key(
@@ -111,14 +111,14 @@ PEER = Table(
         Key(
             "hold_time",
             _HOLD_TIME,
-            "The hold time to propose to this peer.",
+            "As in [bgp], for this peer.",
             field="hold_time_s",
             inherits=("bgp", "hold_time"),
         ),
         Key(
             "connect_retry",
             _CONNECT_RETRY,
-            "How long to wait before a failed connection to this peer is tried again.",
+            "As in [bgp], for this peer.",
             field="connect_retry_s",
             inherits=("bgp", "connect_retry"),
         ),
