@@ -81,6 +81,7 @@ class ControlServer:
             writer.close()
             return
         self._clients.add(task)
+        writer.transport.set_write_buffer_limits(high=0)  # so drain() ends when all is sent, and abort() loses nothing
         try:
             await self._serve(reader, writer)
         except (OSError, TimeoutError):
