@@ -1,0 +1,123 @@
+"""A node's own world on this machine: namespaces for network, mounts, processes, names; a root it may write to.
+
+Owns one process that holds the namespaces. Its root is a throw-away layer (overlayfs on tmpfs) over this machine's own
+files or over a tree, so that daemons find their files where their package put them and may write what they like. The
+holder lives as long as a pipe to it is open, and the kernel ends every process in the node with it: nothing is left
+when the test run is killed.
+
+Must not know: what runs in it, how nodes are linked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+_HOLD = r"""
+set -e
+work=$1 lower=$2 name=$3; shift 3
+read -r pid rest </proc/self/stat # this /proc is still the machine's, and so is the number
+mount -t tmpfs lab "$work"
+mkdir "$work/upper" "$work/work" "$work/root"
+mount -t overlay lab -o "lowerdir=$lower,upperdir=$work/upper,workdir=$work/work" "$work/root"
+cd "$work/root"
+mkdir -p proc sys dev run tmp mnt
+mount -t proc proc proc
+mount -t sysfs sys sys
+mount --rbind /dev dev
+mount -t tmpfs run run
+mount -t tmpfs -o mode=1777 tmp tmp
+mkdir -p run/lock run/lab
+for share; do mkdir -p ".$share"; mount --rbind "$share" ".$share"; done
+pivot_root . mnt
+cd /
+umount -l mnt
+hostname "$name"
+ip link set lo up
+echo "$pid"
+exec env --ignore-signal=CHLD cat # orphans that end are then taken by the kernel
+"""
+
+
+class Container:
+    """Namespaces of one node; a context manager. Starting is split, so that many start at once."""
+
+    def __init__(self, name: str, root: Path = Path("/")) -> None:
+        self.name = name
+        self._work = Path(tempfile.mkdtemp(prefix=f"lab-{name}-"))
+        shares = [str(REPOSITORY)] if root == Path("/") else []
+        spaces = ["--net", "--mount", "--pid", "--uts", "--ipc"]
+        hold = ["sh", "-c", _HOLD, "hold", str(self._work), str(root), name, *shares]
+        self._holder = subprocess.Popen(
+            ["unshare", *spaces, "--fork", "--kill-child", "--propagation", "private", *hold],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+        self.pid = 0  # the holder's, as this machine counts
+
+    def wait_started(self) -> None:
+        assert self._holder.stdout is not None
+        line = self._holder.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name}: the namespaces could not be made (exit {self._holder.wait()})")
+        self.pid = int(line)
+
+    def enter(self, command: Sequence[str]) -> list[str]:
+        return ["nsenter", "-t", str(self.pid), "-n", "-m", "-p", "-u", "-i", "--", *command]
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        path = f"{REPOSITORY}/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
+        return {"PATH": path, "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"} | dict(extra or {})
+
+    def run(self, command: Sequence[str] | str, *, check: bool = True, timeout: float = 30, stdin: str = "") -> str:
+        """Standard output of a command, which a string gives to the shell."""
+        argv = ["sh", "-ec", command] if isinstance(command, str) else list(command)
+        done = subprocess.run(
+            self.enter(argv), env=self.environment(), input=stdin, capture_output=True, text=True, timeout=timeout
+        )
+        if check and done.returncode:
+            raise RuntimeError(f"{self.name}: {command}\nexit {done.returncode}: {done.stderr}{done.stdout}")
+        return done.stdout
+
+    def spawn(self, command: Sequence[str]) -> subprocess.Popen[str]:
+        """Start a command whose output is wanted later."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            self.enter(command), env=self.environment(), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+        )
+
+    def path(self, path: str) -> Path:
+        """Where this machine sees a file of the node."""
+        return Path(f"/proc/{self.pid}/root") / path.lstrip("/")
+
+    def write(self, path: str, text: str) -> None:
+        target = self.path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    def read(self, path: str) -> str:
+        try:
+            return self.path(path).read_text(errors="replace")
+        except OSError:
+            return ""
+
+    def close(self) -> None:
+        if self._holder.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._holder.stdin.close()
+        try:
+            self._holder.wait(5)
+        except subprocess.TimeoutExpired:
+            self._holder.kill()
+            self._holder.wait()
+        if self._holder.stdout is not None:
+            self._holder.stdout.close()
+        with contextlib.suppress(OSError):
+            self._work.rmdir()
