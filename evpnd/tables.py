@@ -12,6 +12,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -36,7 +37,7 @@ def plain(value: object) -> str:
 
 def duration(value: object) -> str:
     """Seconds as `12s`, `5m07s`, `3h12m`, `4d02h`."""
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or not isfinite(value):
         return ""
     seconds = int(value)
     for unit, size, small, small_size in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
