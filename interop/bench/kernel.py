@@ -15,6 +15,7 @@ _AF_BRIDGE = 7
 _NEW, _DEL, _GET = 28, 29, 30
 _ERROR, _DONE = 2, 3
 _NTF_SELF, _NTF_MASTER, _NTF_EXT_LEARNED = 2, 4, 0x10
+_BATCH = 100
 _HEADER = struct.Struct("=IHHII")
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")
 
@@ -90,13 +91,20 @@ def _add_entry(found: Fdb, data: bytes, offset: int, length: int) -> None:
 
 
 def fdb_batches(ifindex: int, macs: list[bytes], address: bytes, *, gone: bool = False) -> list[bytes]:
-    """Netlink batches that add (or delete) MACs on the VXLAN device and its bridge, without acknowledgements."""
+    """Netlink batches that add (or delete) MACs on the VXLAN device and its bridge, without acknowledgements.
+
+    A hundred a batch is what the kernel likes best: past a few hundred its hash tables cannot grow in between.
+    """
     flags = _NTF_SELF | _NTF_MASTER | _NTF_EXT_LEARNED
     head = _HEADER.pack(48, _DEL if gone else _NEW, 1 if gone else 0x501, 0, 0)
     head += _NEIGHBOUR.pack(_AF_BRIDGE, ifindex, 2, flags, 0) + struct.pack("=HH", 10, 2)
     tail = b"\0\0" + struct.pack("=HH", 8, 1) + address
     messages = [head + mac + tail for mac in macs]
-    return [b"".join(messages[start : start + 500]) for start in range(0, len(messages), 500)]
+    return [b"".join(messages[start : start + _BATCH]) for start in range(0, len(messages), _BATCH)]
+
+
+def hardware_address(namespace: Namespace, name: str) -> bytes:
+    return bytes.fromhex(namespace.run("ip", "-o", "link", "show", name).split("link/ether ")[1][:17].replace(":", ""))
 
 
 def interface_index(namespace: Namespace, name: str) -> int:

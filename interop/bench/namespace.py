@@ -58,7 +58,9 @@ class Namespace:
     def _wait_for_child(self) -> int:
         children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
         own = _link("self")
-        for _ in range(1000):
+        # The kernel makes none while it still takes down one with thousands of devices.
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
             if self._holder.poll() is not None:
                 raise BenchError("cannot make namespaces: the benchmarks need root")
             for child in children.read_text().split():

@@ -49,9 +49,9 @@ def _ready(scene: Scene) -> None:
     time.sleep(_SETTLE_S)
 
 
-def _prepare_macs(scene: Scene, name: str, first: int, count: int, per_update: int, *, gone: bool = False) -> None:
+def _prepare_macs(scene: Scene, name: str, first: int, count: int, per_update: int, **form: bool) -> None:
     numbers = {"first": first, "count": count, "per_update": per_update}
-    scene.load.call("prepare", name=name, kind="macs", vteps=_VTEPS, vni=_VNI, gone=gone, **numbers)
+    scene.load.call("prepare", name=name, kind="macs", vteps=_VTEPS, vni=_VNI, **numbers, **form)
 
 
 def _send_and_watch(scene: Scene, name: str, kinds: tuple[Kind, ...], count: int, left: int, timeout_s: float) -> float:
@@ -69,7 +69,17 @@ def _send_and_watch(scene: Scene, name: str, kinds: tuple[Kind, ...], count: int
 
 
 def macs(target: Target, sizes: Sizes, say: Say) -> Iterator[Result]:
-    """Many remote MACs: their way into the kernel, the memory they take, their withdrawal."""
+    """Many remote MACs, each a route without IP address."""
+    return _table("macs", target, sizes, say, with_ip=False)
+
+
+def hosts(target: Target, sizes: Sizes, say: Say) -> Iterator[Result]:
+    """As many remote MACs, each in a route that carries an IP address too."""
+    return _table("hosts", target, sizes, say, with_ip=True)
+
+
+def _table(benchmark: str, target: Target, sizes: Sizes, say: Say, *, with_ip: bool) -> Iterator[Result]:
+    """A large table: its way into the kernel, the memory it takes, its withdrawal."""
     values: dict[str, list[float]] = {"add": [], "withdraw": [], "resident": [], "cpu": []}
     daemons: dict[str, object] = {}
     failure = ""
@@ -77,8 +87,8 @@ def macs(target: Target, sizes: Sizes, say: Say) -> Iterator[Result]:
         try:
             with Scene(target, range(_VNI, _VNI + 1)) as scene:
                 _ready(scene)
-                _prepare_macs(scene, "macs", 0, sizes.macs, sizes.per_update)
-                _prepare_macs(scene, "gone", 0, sizes.macs, sizes.per_update, gone=True)
+                _prepare_macs(scene, "macs", 0, sizes.macs, sizes.per_update, with_ip=with_ip)
+                _prepare_macs(scene, "gone", 0, sizes.macs, sizes.per_update, with_ip=with_ip, gone=True)
                 cpu = scene.cpu_s()
                 values["add"].append(_send_and_watch(scene, "macs", _NEW, sizes.macs, sizes.macs, 60))
                 values["cpu"].append(scene.cpu_s() - cpu)
@@ -93,7 +103,7 @@ def macs(target: Target, sizes: Sizes, say: Say) -> Iterator[Result]:
             say(f"run {run + 1}: {failure}")
             break
     for name, found in values.items():
-        yield Result(f"macs.{name}", target.name, tuple(found), failure, daemons if name == "resident" else {})
+        yield Result(f"{benchmark}.{name}", target.name, tuple(found), failure, daemons if name == "resident" else {})
 
 
 def kernel_alone(sizes: Sizes, say: Say) -> Iterator[Result]:
@@ -190,7 +200,7 @@ def local(target: Target, sizes: Sizes, say: Say) -> Iterator[Result]:
 
 def _appear(scene: Scene, count: int) -> int:
     """Send a frame from each of `count` MACs into the bridge, addressed to the bridge itself; when that began."""
-    bridge = bytes.fromhex(scene.here.run("cat", f"/sys/class/net/br{_VNI}/address").strip().replace(":", ""))
+    bridge = kernel.hardware_address(scene.here, f"br{_VNI}")
     before = scene.clock.count(Kind.BRIDGE_NEW)
     frames = [bridge + wire.mac(number) + b"\x88\xb5" + bytes(46) for number in range(count)]
     with scene.here.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as pod:
@@ -268,6 +278,7 @@ def _all_flooded(scene: Scene, count: int) -> int:
 
 BENCHMARKS: dict[str, Callable[[Target, Sizes, Say], Iterator[Result]]] = {
     "macs": macs,
+    "hosts": hosts,
     "latency": latency,
     "local": local,
     "million": million,

@@ -74,18 +74,23 @@ def end_of_rib() -> bytes:
     return withdraw(b"")
 
 
-def mac_route(rd: bytes, address: bytes, vni: int) -> bytes:
-    return b"\x02\x21" + rd + b"\x00" * 14 + b"\x30" + address + b"\x00" + vni.to_bytes(3, "big")
+def mac_route(rd: bytes, number: int, vni: int, *, with_ip: bool) -> bytes:
+    """A type 2 of MAC `number`, alone or with an IPv4 address."""
+    address = b"\x20\x0a" + number.to_bytes(3, "big") if with_ip else b"\x00"
+    length = 37 if with_ip else 33
+    return bytes((2, length)) + rd + bytes(14) + b"\x30" + mac(number) + address + vni.to_bytes(3, "big")
 
 
-def mac_updates(first: int, count: int, per_update: int, vteps: int, vni: int, *, gone: bool = False) -> list[bytes]:
+def mac_updates(
+    first: int, count: int, per_update: int, vteps: int, vni: int, *, with_ip: bool = False, gone: bool = False
+) -> list[bytes]:
     """UPDATEs that announce (or withdraw) MACs `first` to `first + count`; every UPDATE is of the next VTEP."""
     updates = []
     for start in range(first, first + count, per_update):
         next_hop = vtep(start // per_update % vteps)
         rd = _rd(next_hop, vni)
         stop = min(start + per_update, first + count)
-        nlri = b"".join(mac_route(rd, mac(number), vni) for number in range(start, stop))
+        nlri = b"".join(mac_route(rd, number, vni, with_ip=with_ip) for number in range(start, stop))
         updates.append(withdraw(nlri) if gone else announce(nlri, next_hop, vni))
     return updates
 
