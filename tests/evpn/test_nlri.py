@@ -187,6 +187,11 @@ def test_path_identifiers() -> None:
         nlri.split_path_ids(b"\0\0\0\7" + route[:-1])
 
 
+def test_equal_bodies_of_a_run_are_one_object() -> None:
+    field = b"".join(MAC_ROUTE._replace(mac=bytes((2, 0, 0, 0, 0, number))).encode() for number in range(50))
+    assert len({id(body) for _, body in nlri.split_entries(field)}) == 1
+
+
 def test_a_field_of_alternating_types_stays_cheap() -> None:
     field = (MAC_ROUTE.encode() + PREFIX_ROUTE.encode()) * 900
     assert len(nlri.split_entries(field)) == 1800

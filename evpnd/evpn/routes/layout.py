@@ -56,9 +56,13 @@ class Layout:
         return map(self.make, self.unpack(run))
 
     def entries(self, run: bytes) -> list[tuple[bytes, bytes]]:
-        """(key, body) of each NLRI in the run."""
+        """(key, body) of each NLRI in the run; equal bodies, which are most of a run, are one object."""
         if self.esi:
-            return [(kind + rd + key, esi + tail) for kind, rd, esi, key, tail in self.entry.iter_unpack(run)]
+            one: Callable[[bytes, bytes], bytes] = {}.setdefault
+            return [
+                (kind + rd + key, one(body := esi + tail, body))
+                for kind, rd, esi, key, tail in self.entry.iter_unpack(run)
+            ]
         return [(kind + key, tail) for kind, key, tail in self.entry.iter_unpack(run)]
 
     def keys(self, run: bytes) -> list[bytes]:
