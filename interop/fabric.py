@@ -23,6 +23,7 @@ class Neighbor:
     address: str
     asn: int
     client: bool = False  # of this reflector
+    settings: tuple[str, ...] = ()  # more lines about this peer, in the daemon's own language
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def evpnd_config(speaker: Speaker) -> dict[str, str]:
         lines += ["", "[[bgp.peer]]", f'address = "{peer.address}"', f"asn = {peer.asn}", "hold_time = 9"]
         if peer.client:
             lines.append("route_reflector_client = true")
+        lines += peer.settings
     return {"/etc/evpnd/evpnd.toml": "\n".join([*lines, speaker.extra, ""])}
 
 
@@ -64,8 +66,7 @@ def frr_config(speaker: Speaker) -> dict[str, str]:
     for peer in speaker.neighbors:
         lines += [f" neighbor {peer.address} remote-as {peer.asn}", f" neighbor {peer.address} timers 3 9"]
         lines += [f" neighbor {peer.address} timers connect 1", f" neighbor {peer.address} advertisement-interval 0"]
-        if peer.asn != speaker.asn:
-            lines.append(f" neighbor {peer.address} ebgp-multihop 4")
+        lines += [f" neighbor {peer.address} {setting}" for setting in peer.settings]
     lines.append(" address-family l2vpn evpn")
     for peer in speaker.neighbors:
         lines.append(f"  neighbor {peer.address} activate")
@@ -94,8 +95,7 @@ def bird_config(speaker: Speaker) -> dict[str, str]:
             f'  encapsulation vxlan {{ tunnel device "vx{vni}"; router address {speaker.address}; }};\n}}\n'
         )
     for index, peer in enumerate(speaker.neighbors):
-        options = ["multihop 4;"] if peer.asn != speaker.asn else []
-        options += ["rr client;"] if peer.client else []
+        options = [*peer.settings, "rr client;"] if peer.client else list(peer.settings)
         parts.append(
             f"protocol bgp peer{index} {{\n  local {speaker.address} as {speaker.asn};\n"
             f"  neighbor {peer.address} as {peer.asn};\n  hold time 9;\n  keepalive time 3;\n"
@@ -114,22 +114,23 @@ def gobgp_config(speaker: Speaker) -> dict[str, str]:
         if peer.client:
             lines += ["[neighbors.route-reflector.config]", "route-reflector-client = true"]
             lines.append(f'route-reflector-cluster-id = "{speaker.address}"')
-        if peer.asn != speaker.asn:
-            lines += ["[neighbors.ebgp-multihop.config]", "enabled = true", "multihop-ttl = 4"]
+        lines += peer.settings
         lines += ["[[neighbors.afi-safis]]", "[neighbors.afi-safis.config]", 'afi-safi-name = "l2vpn-evpn"']
     return {"/etc/gobgp/gobgpd.toml": "\n".join([*lines, speaker.extra, ""])}
 
 
 def exabgp_config(speaker: Speaker) -> dict[str, str]:
-    """`extra` holds the lines of its announce section."""
-    parts = ["process heard {\n  run /bin/sh -c 'exec cat >>/tmp/heard.json';\n  encoder json;\n}\n"]
+    """`extra` holds more lines of each neighbor's section. What it hears is in /tmp/heard.json."""
+    parts = ["process heard {\n  run /bin/sh /etc/exabgp/heard.sh;\n  encoder json;\n}\n"]
     for peer in speaker.neighbors:
         parts.append(
             f"neighbor {peer.address} {{\n  router-id {speaker.address};\n  local-address {speaker.address};\n"
-            f"  local-as {speaker.asn};\n  peer-as {peer.asn};\n  hold-time 9;\n  family {{ l2vpn evpn; }}\n"
+            f"  local-as {speaker.asn};\n  peer-as {peer.asn};\n  hold-time 9;\n  family {{ ipv4 unicast; l2vpn evpn; }}\n"
             f"  api {{ processes [ heard ]; neighbor-changes; receive {{ parsed; update; }} }}\n{speaker.extra}\n}}\n"
         )
-    return {"/etc/exabgp/exabgp.conf": "".join(parts)}
+    # A helper that closes its standard output is dead to ExaBGP.
+    heard = 'while read -r line; do printf "%s\\n" "$line" >>/tmp/heard.json; done\n'
+    return {"/etc/exabgp/exabgp.conf": "".join(parts), "/etc/exabgp/heard.sh": heard}
 
 
 CONFIGS: Mapping[str, Callable[[Speaker], dict[str, str]]] = {

@@ -135,10 +135,10 @@ class Evpnd(Vtep):
         return self.json(f"evpnctl --json show {what}")
 
     def established(self, peer: str) -> bool:
-        return any(row["peer"] == peer and row["state"] == "Established" for row in self.show("peers"))
+        return any(row["address"] == peer and row["state"] == "established" for row in self.show("peers"))
 
     def macs(self, vni: int) -> dict[str, str]:
-        return {row["mac"]: row["vtep"] for row in self.show(f"mac --vni {vni}") if row["origin"] == "remote"}
+        return {row["mac"]: row["vtep"] for row in self.show(f"mac --vni {vni}") if row["kind"] == "remote"}
 
 
 class Frr(Vtep):
