@@ -1,0 +1,133 @@
+"""The listening sockets, and which session a connection belongs to: by its source address.
+
+Owns the sockets, their TCP MD5 keys and the table of sessions. Must not know the protocol: a connection of a known
+peer is handed to its session, all others are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterable
+
+from evpnd.bgp.session import Session, set_options, words
+from evpnd.bgp.tcp import family_of, listen_options, md5_option
+
+BACKLOG = 128
+EVERY_ADDRESS = ("0.0.0.0", "::")
+PAUSE_S = 1.0  # before accept is tried again when the system has no room
+STRANGERS_KEPT = 64  # addresses of strangers that a log line was written for
+
+_log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Accepts for all sessions. `port` 0 lets the kernel choose (tests)."""
+
+    def __init__(self, addresses: Iterable[str] = EVERY_ADDRESS, port: int = 179) -> None:
+        self.addresses = tuple(addresses)
+        self.port = port
+        self.problems: dict[str, str] = {}  # by address: why it isn't listened on
+        self.strangers = 0  # connections from addresses that no peer has
+        self._seen: set[str] = set()
+        self._sessions: dict[str, Session] = {}
+        self._sockets: dict[str, socket.socket] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def start(self) -> None:
+        """Listen on each address that isn't listened on yet; what can't be is in `problems`, and may be tried again."""
+        for address in self.addresses:
+            if address not in self._sockets:
+                try:
+                    self._listen(address)
+                except OSError as error:
+                    self.problems[address] = f"listen on {address} port {self.port}: {words(error)}"
+                    _log.error("%s", self.problems[address])
+                else:
+                    self.problems.pop(address, None)
+
+    def add(self, session: Session) -> None:
+        """Connections from this session's peer go to it; its key is set, if it has one."""
+        address = canonical(session.config.address)
+        self._sessions[address] = session
+        for sock in self._sockets.values():
+            self._set_key(sock, session)
+
+    def remove(self, session: Session) -> None:
+        address = canonical(session.config.address)
+        if self._sessions.get(address) is session:
+            del self._sessions[address]
+            if session.config.password is not None:
+                for sock in self._sockets.values():
+                    if sock.family == family_of(address):
+                        set_options(sock, [md5_option(address, None)])
+
+    def close(self) -> None:
+        for sock in self._sockets.values():
+            self._loop.remove_reader(sock)
+            sock.close()
+        self._sockets.clear()
+
+    def _listen(self, address: str) -> None:
+        family = family_of(address)
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            set_options(sock, listen_options(family))
+            sock.bind((address, self.port))
+            for session in self._sessions.values():
+                self._set_key(sock, session)
+            sock.listen(BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
+        self.port = sock.getsockname()[1]
+        self._sockets[address] = sock
+        self._loop.add_reader(sock, self._accept, sock)
+
+    def _set_key(self, sock: socket.socket, session: Session) -> None:
+        config = session.config
+        if config.password is not None and sock.family == family_of(config.address):
+            try:
+                set_options(sock, [md5_option(config.address, config.password)])
+            except OSError as error:
+                _log.error("TCP MD5 key: %s", words(error), extra={"peer": config.address})
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(BACKLOG):
+            try:
+                sock, remote = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionError:  # it has ended already
+                continue
+            except OSError as error:  # no file descriptors, no memory: the connection stays in the queue meanwhile
+                _log.error("accept: %s", words(error))
+                self._loop.remove_reader(listening)
+                self._loop.call_later(PAUSE_S, self._resume, listening)
+                return
+            sock.setblocking(False)
+            self._dispatch(sock, remote[0].partition("%")[0])
+
+    def _resume(self, listening: socket.socket) -> None:
+        if listening in self._sockets.values():
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def _dispatch(self, sock: socket.socket, address: str) -> None:
+        session = self._sessions.get(canonical(address))
+        if session is not None and session.accepts(sock.getsockname()[0]):
+            session.accept(sock)
+            return
+        sock.close()
+        self.strangers += 1
+        if address not in self._seen and len(self._seen) < STRANGERS_KEPT:
+            self._seen.add(address)
+            _log.warning("connection from %s refused: no such peer is configured", address)
+
+
+def canonical(address: str) -> str:
+    """The one spelling of an address, without a zone."""
+    return str(ipaddress.ip_address(address.partition("%")[0]))

@@ -1,0 +1,418 @@
+"""A peer on real sockets: carries the outputs of `evpnd.bgp.peer` out, and gives it octets, news and time.
+
+Owns the TCP connections of one peer, its timer on the event loop and its log lines. Works on asyncio's loop and on
+uvloop. Must not know what the routes are good for: decoded UPDATEs go to the SessionOwner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import math
+import os
+import random
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from evpnd.bgp import outputs as out
+from evpnd.bgp.attributes import AttributeCache
+from evpnd.bgp.counters import Counters
+from evpnd.bgp.family import Family
+from evpnd.bgp.framing import ROUTE_REFRESH, UPDATE
+from evpnd.bgp.fsm import State
+from evpnd.bgp.message import RouteRefresh, encode_route_refresh
+from evpnd.bgp.negotiation import Negotiated
+from evpnd.bgp.peer import Peer
+from evpnd.bgp.peer_config import PeerConfig
+from evpnd.bgp.tcp import Option, family_of, md5_option, session_options
+from evpnd.bgp.update import Update
+from evpnd.errors import ProtocolError
+from evpnd.logs import bound
+
+LINGER_S = 2.0  # how long a closed connection may take to deliver its last NOTIFICATION
+WRITE_HIGH, WRITE_LOW = 256 * 1024, 64 * 1024  # octets waiting: above, the owner is to stop; below, it may go on
+
+CEASE, OUT_OF_RESOURCES = 6, 8
+
+_log = logging.getLogger(__name__)
+
+
+class SessionOwner(Protocol):
+    """Who is told what happens on a session. It may call the session from here; what follows comes afterwards."""
+
+    def established(self, peer: Session, negotiated: Negotiated) -> None: ...
+
+    def down(self, peer: Session, reason: str) -> None: ...
+
+    def update(self, peer: Session, update: Update) -> None: ...
+
+    def refresh(self, peer: Session, family: Family, subtype: int) -> None: ...
+
+    def disabled(self, peer: Session, family: Family) -> None:
+        """All routes of the family go; no more of them come on this session (RFC 4760 section 7)."""
+
+    def ready_to_write(self, peer: Session) -> None: ...
+
+
+class Session:
+    """One configured peer. Nothing happens until `start`."""
+
+    def __init__(
+        self,
+        config: PeerConfig,
+        owner: SessionOwner,
+        cache: AttributeCache,
+        *,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.config = config
+        self.owner = owner
+        self._peer = Peer(config, cache, uniform=uniform)
+        self._loop = asyncio.get_running_loop()
+        self._wires: dict[int, Wire] = {}
+        self._attempts: dict[int, asyncio.Task[None]] = {}
+        self._adopting: set[asyncio.Task[None]] = set()
+        self._closing: set[Wire] = set()
+        self._up: Wire | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._draining = False
+        self._log = bound(_log, peer=config.address)
+
+    # What can be asked
+
+    @property
+    def state(self) -> State:
+        return self._peer.state
+
+    @property
+    def negotiated(self) -> Negotiated | None:
+        """What holds on the established session; None when there is none."""
+        return self._peer.negotiated
+
+    @property
+    def counters(self) -> Counters:
+        return self._peer.counters
+
+    @property
+    def problem(self) -> str | None:
+        """Why the session isn't established, in words; None when it is."""
+        return self._peer.problem
+
+    @property
+    def last_error(self) -> str:
+        return self._peer.last_error
+
+    @property
+    def uptime(self) -> float | None:
+        """Seconds since the session was established; None when it isn't."""
+        return self._loop.time() - self._peer.established_at if self._up is not None else None
+
+    @property
+    def writable(self) -> bool:
+        """Whether the session takes more; when it does again, the owner's `ready_to_write` is called."""
+        return self._up is not None and not self._up.paused
+
+    def accepts(self, local_address: str) -> bool:
+        """Whether the peer may connect to this address of ours."""
+        return self.config.local_address in (None, local_address)
+
+    # What can be told
+
+    def start(self) -> None:
+        self._peer.start(self._loop.time())
+        self._drain()
+
+    async def stop(self, text: str = "") -> None:
+        """End the session, tell the peer why (RFC 9003), and return when its connections are closed."""
+        self._peer.stop(self._loop.time(), text)
+        self._drain()
+        tasks = [*self._attempts.values(), *self._adopting]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(wire.closed for wire in self._closing))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def reset(self, text: str = "") -> None:
+        """End the session and begin again at once."""
+        self._peer.reset(self._loop.time(), text)
+        self._drain()
+
+    def shutdown(self, code: int, subcode: int, text: str = "", *, restart_s: float | None = None) -> None:
+        """End the session with this NOTIFICATION; begin again after `restart_s` (None: back-off, inf: never)."""
+        self._peer.shutdown(self._loop.time(), ProtocolError(code, subcode, message=text), restart_s)
+        self._drain()
+
+    def send(self, data: bytes, messages: int = 1) -> None:
+        """Write whole UPDATEs, `messages` of them; what is written while the session is down is lost."""
+        if self._up is not None:
+            self._peer.counters.sent[UPDATE] += messages
+            self._up.write(data)
+
+    def send_refresh(self, family: Family, subtype: int = 0) -> bool:
+        """Send a ROUTE-REFRESH if the peer understands it: 0 asks for all routes, 1 and 2 frame ours (RFC 7313)."""
+        negotiated = self._peer.negotiated
+        if self._up is None or negotiated is None or family not in negotiated.families:
+            return False
+        if not (negotiated.enhanced_refresh if subtype else negotiated.route_refresh):
+            return False
+        self._peer.counters.sent[ROUTE_REFRESH] += 1
+        self._up.write(encode_route_refresh(RouteRefresh(family, subtype)))
+        return True
+
+    def accept(self, sock: socket.socket) -> None:
+        """Take over a connection that the peer has made to our listener."""
+        try:
+            set_options(sock, session_options(self.config))
+        except OSError as error:
+            sock.close()
+            self._log.warning("connection refused: %s", words(error))
+            return
+        task = self._loop.create_task(self._adopt(sock))
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
+
+    # Outputs
+
+    def _drain(self) -> None:
+        """Carry the peer's outputs out, in order; what the owner causes meanwhile comes behind them."""
+        peer = self._peer
+        if not self._draining:
+            self._draining = True
+            try:
+                while peer.outputs:
+                    batch, peer.outputs = peer.outputs, []
+                    for output in batch:
+                        self._perform(output)
+            finally:
+                self._draining = False
+            self._arm()
+
+    def _perform(self, output: out.Output) -> None:
+        try:
+            if type(output) is Update:
+                if self._up is not None:
+                    self.owner.update(self, output)
+            else:
+                _PERFORM[type(output)](self, output)
+        except Exception:
+            # The owner's fault, and its picture of this session may be wrong now: begin again with a clean one.
+            self._log.exception("internal error, the session is reset")
+            error = ProtocolError(CEASE, OUT_OF_RESOURCES, message="internal error")
+            self._peer.shutdown(self._loop.time(), error)
+
+    def _connect(self, output: out.Connect) -> None:
+        task = self._loop.create_task(self._open(output.link))
+        self._attempts[output.link] = task
+        task.add_done_callback(lambda _: self._attempts.pop(output.link))
+
+    def _write(self, output: out.Write) -> None:
+        wire = self._wires.get(output.link)
+        if wire is not None:
+            wire.write(output.data)
+
+    def _close(self, output: out.Close) -> None:
+        wire = self._wires.pop(output.link, None)
+        if wire is not None:
+            self._closing.add(wire)
+            wire.finish()
+        elif output.link in self._attempts:
+            self._attempts[output.link].cancel()
+
+    def _established(self, output: out.Up) -> None:
+        self._up = self._wires[output.link]
+        self._log.info("established, AS %d", output.negotiated.peer_asn)
+        self.owner.established(self, output.negotiated)
+
+    def _down(self, output: out.Down) -> None:
+        self._up = None
+        self._log.warning("down: %s", output.reason)
+        self.owner.down(self, output.reason)
+
+    def _refresh(self, output: out.Refresh) -> None:
+        self.owner.refresh(self, output.family, output.subtype)
+
+    def _disabled(self, output: out.Disabled) -> None:
+        self._log.error("%s is no longer used on this session: %s", output.family.name, output.error)
+        self.owner.disabled(self, output.family)
+
+    # Connections
+
+    async def _open(self, link: int) -> None:
+        """One attempt to connect; how it ends is told to the peer."""
+        config = self.config
+        try:
+            sock = self._socket()
+            try:
+                await self._loop.sock_connect(sock, (config.address, config.port))
+                await self._loop.create_connection(lambda: Wire(self, link), sock=sock)
+            except BaseException:
+                sock.close()
+                raise
+        except OSError as error:
+            self._peer.failed(link, f"connect to {config.address}: {words(error)}", self._loop.time())
+            self._drain()
+
+    async def _adopt(self, sock: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: Wire(self, 0), sock)
+        except BaseException as error:
+            sock.close()
+            if not isinstance(error, OSError):
+                raise
+            self._log.info("connection from the peer lost: %s", words(error))
+
+    def _socket(self) -> socket.socket:
+        config = self.config
+        sock = socket.socket(family_of(config.address), socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            options = session_options(config)
+            if config.password is not None:
+                options.append(md5_option(config.address, config.password))
+            set_options(sock, options)
+            if config.local_address is not None:
+                sock.bind((config.local_address, 0))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def opened(self, wire: Wire, local: bytes, remote: bytes) -> None:
+        """A TCP connection is up: ours that Connect asked for, or the peer's, which has no number yet."""
+        now = self._loop.time()
+        if wire.link:
+            self._wires[wire.link] = wire
+            self._peer.connected(wire.link, local, remote, now)
+        else:
+            wire.link = self._peer.accepted(local, remote, now)
+            self._wires[wire.link] = wire
+        self._drain()
+
+    def received(self, wire: Wire, data: bytes) -> None:
+        self._peer.received(wire.link, data, self._loop.time())
+        self._drain()
+
+    def lost(self, wire: Wire, text: str) -> None:
+        """The connection has ended, on its own or as we asked."""
+        self._closing.discard(wire)
+        if self._wires.pop(wire.link, None) is not None:
+            self._peer.failed(wire.link, text, self._loop.time())
+            self._drain()
+
+    def resumed(self, wire: Wire) -> None:
+        if wire is self._up:
+            self.owner.ready_to_write(self)
+
+    # Time
+
+    def _arm(self) -> None:
+        """Keep one timer on the loop, at the earliest deadline or before it."""
+        deadline = self._peer.deadline
+        if self._timer is not None:
+            if self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline < math.inf:
+            self._timer = self._loop.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for wire in self._wires.values():
+            self._peer.flow(wire.link, *wire.flow(), now)
+        self._peer.tick(now)
+        self._drain()
+
+
+class Wire(asyncio.Protocol):
+    """One TCP connection of a session."""
+
+    def __init__(self, session: Session, link: int) -> None:
+        self.link = link
+        self.paused = False
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._session = session
+        self._transport: asyncio.Transport | None = None
+        self._finishing = False
+        self._linger: asyncio.TimerHandle | None = None
+        self._written = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's doesn't inherit from it
+        transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
+        local, remote = (_octets(transport.get_extra_info(name)) for name in ("sockname", "peername"))
+        self._session.opened(self, local, remote)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._finishing:
+            self._session.received(self, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._session.lost(self, "the peer closed the connection" if exc is None else f"connection lost: {words(exc)}")
+        if self._linger is not None:
+            self._linger.cancel()
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self._session.resumed(self)
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._written += len(data)
+            self._session.counters.octets_sent += len(data)
+            self._transport.write(data)
+
+    def flow(self) -> tuple[int, int]:
+        """Octets sent in all, and octets that wait."""
+        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return self._written - waiting, waiting
+
+    def finish(self) -> None:
+        """Deliver what is written, then close. Unread octets would turn the close into a reset, which may overtake
+        the NOTIFICATION: so only our direction is closed, and the rest is read and dropped until the peer closes."""
+        self._finishing = True
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._linger = asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
+
+
+_PERFORM: dict[type, Callable[[Session, Any], None]] = {
+    out.Connect: Session._connect,
+    out.Write: Session._write,
+    out.Close: Session._close,
+    out.Up: Session._established,
+    out.Down: Session._down,
+    out.Refresh: Session._refresh,
+    out.Disabled: Session._disabled,
+}
+
+
+def set_options(sock: socket.socket, options: list[Option]) -> None:
+    for level, option, value in options:
+        sock.setsockopt(level, option, value)
+
+
+def words(error: BaseException) -> str:
+    """What went wrong, as people say it: "connection refused"."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
+
+
+def _octets(address: Any) -> bytes:
+    """The octets of a socket's address; empty when the connection has ended already."""
+    return ipaddress.ip_address(address[0].partition("%")[0]).packed if address else b""
