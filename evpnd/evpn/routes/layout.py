@@ -58,7 +58,8 @@ class Layout:
     def entries(self, run: bytes) -> list[tuple[bytes, bytes]]:
         """(key, body) of each NLRI in the run; equal bodies, which are most of a run, are one object."""
         if self.esi:
-            one: Callable[[bytes, bytes], bytes] = {}.setdefault
+            bodies: dict[bytes, bytes] = {}
+            one = bodies.setdefault
             return [
                 (kind + rd + key, one(body := esi + tail, body))
                 for kind, rd, esi, key, tail in self.entry.iter_unpack(run)
