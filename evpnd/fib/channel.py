@@ -1,0 +1,194 @@
+"""Sockets to the kernel: one for batches of requests, one for dumps, one for single questions, one that listens.
+
+Owns file descriptors, buffers, the echo filter and the worker thread, and nothing of what the messages mean. A batch
+is one datagram; an empty message at its end asks for the acknowledgement, so that the kernel answers once, and further
+only for what it refuses. Big batches are sent by the worker (the system call releases the GIL: the kernel works while
+Python goes on), small ones at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from evpnd.errors import NetlinkError
+from evpnd.fib import bpf, netlink
+from evpnd.fib.neighbour import FdbEntry, decode_fdb, encode_fdb_get
+from evpnd.fib.netlink import NLM_F_ACK, NLM_F_REQUEST, Message, Refusal, split_messages
+
+SOL_NETLINK = 270
+NETLINK_EXT_ACK = 11
+NETLINK_GET_STRICT_CHK = 12
+SO_ATTACH_FILTER = 26
+SO_SNDBUFFORCE = 32
+SO_RCVBUFFORCE = 33
+RTMGRP_LINK = 0x1
+RTMGRP_NEIGH = 0x4
+
+_MONITOR_BUFFER = 128 << 20  # a limit, not an allocation: room for an event each of 100,000 entries
+_REPLY_BUFFER = 16 << 20  # a refusal each for a whole batch
+_SEND_BUFFER = 4 << 20
+_DATAGRAM = 256 << 10
+_REPLY_TIMEOUT_S = 2
+_BYTES_A_KEY = 256  # the longest requests for one key
+
+
+class Overrun(Exception):
+    """The kernel had more to tell than the socket's buffer holds: what was told is incomplete (ENOBUFS)."""
+
+
+def _open(groups: int, receive_buffer: int) -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    try:
+        _set_buffer(sock, SO_RCVBUFFORCE, socket.SO_RCVBUF, receive_buffer)
+        _set_buffer(sock, SO_SNDBUFFORCE, socket.SO_SNDBUF, _SEND_BUFFER)
+        for option in (NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
+            with contextlib.suppress(OSError):  # kernels before 4.20 lack the latter: they say too much, not too little
+                sock.setsockopt(SOL_NETLINK, option, 1)
+        if not groups:
+            sock.bind((0, 0))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _set_buffer(sock: socket.socket, force: int, plain: int, size: int) -> None:
+    """Beyond the system's limit where that is allowed: not in a user namespace of its own."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, force, size)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, plain, size)
+
+
+class Channel:
+    """All netlink I/O of one network namespace: that of the thread that makes it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._sequence = 0
+        self._buffer = bytearray(_DATAGRAM)
+        self._view = memoryview(self._buffer)
+        self._worker = ThreadPoolExecutor(1, "evpnd-netlink")
+        with contextlib.ExitStack() as stack:
+            self._commands = stack.enter_context(_open(0, _REPLY_BUFFER))
+            self._questions = stack.enter_context(_open(0, 1 << 20))
+            self._dumps = stack.enter_context(_open(0, 1 << 20))
+            self._monitor = stack.enter_context(_open(RTMGRP_LINK | RTMGRP_NEIGH, _MONITOR_BUFFER))
+            for sock in (self._commands, self._questions):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _REPLY_TIMEOUT_S, 0))
+            self._dumps.setblocking(False)
+            self._monitor.setblocking(False)
+            self.set_deaf(False)
+            self._monitor.bind((0, RTMGRP_LINK | RTMGRP_NEIGH))
+            self._sockets = stack.pop_all()
+
+    def close(self) -> None:
+        """The worker must be idle."""
+        self._loop.remove_reader(self._monitor)
+        self._loop.remove_reader(self._dumps)
+        self._worker.shutdown(wait=True)
+        self._sockets.close()
+
+    @property
+    def batch_limit(self) -> int:
+        """How many keys' requests fit into one datagram."""
+        room = self._commands.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        return max(1, (room - 4096) // _BYTES_A_KEY)
+
+    # Batches
+
+    def send(self, payload: bytes) -> list[Refusal]:
+        """Send a batch and read the answers; OSError when it is not known what became of it."""
+        self._sequence = sequence = (self._sequence + 1) & 0xFFFFFFFF
+        end = netlink.HEADER.pack(netlink.HEADER_SIZE, netlink.NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, sequence, 0)
+        self._commands.send(payload + end)
+        refusals: list[Refusal] = []
+        while True:
+            for message in split_messages(self._commands.recv(_DATAGRAM)):
+                if message.type != netlink.NLMSG_ERROR:
+                    continue
+                refusal = netlink.decode_error(message)
+                if refusal.errno:
+                    refusals.append(refusal)
+                elif refusal.sequence == sequence:
+                    return refusals
+
+    def submit(self, payload: bytes) -> asyncio.Future[list[Refusal]]:
+        """The same on the worker thread, in the order of the calls."""
+        return asyncio.wrap_future(self._worker.submit(self.send, payload), loop=self._loop)
+
+    # Questions
+
+    def where_is(self, bridge: int, vlan: int, mac: bytes) -> FdbEntry | None:
+        """Where a bridge has a MAC just now; None when nowhere (or the bridge is gone)."""
+        self._questions.send(encode_fdb_get(bridge, vlan, mac))
+        for message in split_messages(self._questions.recv(_DATAGRAM)):
+            if message.type == netlink.RTM_NEWNEIGH:
+                return decode_fdb(message.body)
+        return None
+
+    async def dump(self, request: bytes, feed: Callable[[Message], None]) -> None:
+        """Feed every message of a dump, with a turn of the event loop for each piece that the kernel sends."""
+        self._dumps.send(request)
+        readable = asyncio.Event()
+        self._loop.add_reader(self._dumps, readable.set)
+        try:
+            while True:
+                await readable.wait()
+                readable.clear()
+                try:
+                    data = self._dumps.recv(_DATAGRAM)
+                except BlockingIOError:
+                    continue
+                if not _feed_dump(data, feed):
+                    return
+        finally:
+            self._loop.remove_reader(self._dumps)
+
+    # Events
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        self._loop.add_reader(self._monitor, callback)
+
+    def set_deaf(self, deaf: bool) -> None:
+        """Whether the filter drops the deletion of entries like ours, too."""
+        program = ctypes.create_string_buffer(bpf.echo_filter(deaf))
+        count = len(program.raw) // 8
+        self._monitor.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(program))
+        )
+
+    def events(self, limit: int) -> Iterator[bytes]:
+        """Up to `limit` datagrams that wait in the monitor socket; Overrun when some were lost."""
+        receive, view, buffer = self._monitor.recv_into, self._view, self._buffer
+        for _ in range(limit):
+            try:
+                size = receive(view)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    raise Overrun from None
+                raise
+            yield bytes(buffer[:size])
+
+
+def _feed_dump(data: bytes, feed: Callable[[Message], None]) -> bool:
+    """False at the dump's end."""
+    for message in split_messages(data):
+        if message.type == netlink.NLMSG_DONE:
+            netlink.end_of_dump(message)
+            return False
+        if message.type == netlink.NLMSG_ERROR:
+            refusal = netlink.decode_error(message)
+            raise NetlinkError(refusal.errno, f"netlink dump: {refusal.text or os.strerror(refusal.errno)}")
+        feed(message)
+    return True

@@ -1,0 +1,197 @@
+"""Intents: what the kernel should hold, as pairs of bytes, and the requests that make it so.
+
+Owns the forms of keys and values and the table KINDS, the one place to touch for a further kind of object (neighbours,
+next hops, routes). A key is `scope + rest`: the scope (first octet: the kind, next four: the device) is shared by many
+keys, so a request is a template made once a (scope, value), joined by the key's rest: `rest.join(template)`.
+Must not know what is in the kernel, nor do I/O. FDB entries of EVPN: RFC 7432 sections 9 and 11, RFC 8365 section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from struct import Struct
+from typing import NamedTuple
+
+from evpnd.fib.neighbour import (
+    NTF_EXT_LEARNED,
+    NTF_MASTER,
+    NTF_SELF,
+    NTF_STICKY,
+    NUD_NOARP,
+    NUD_PERMANENT,
+    NUD_REACHABLE,
+    ZERO_MAC,
+    FdbEntry,
+    encode_fdb,
+)
+from evpnd.fib.netlink import (
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    NLM_F_REQUEST,
+    RTM_DELNEIGH,
+    RTM_NEWNEIGH,
+)
+
+FDB = 1
+FLOOD = 2
+
+# Two values that no intent has, for what the kernel holds of a key. Both differ from every desired value.
+LOST = b""  # one of an entry's two halves is missing
+ALTERED = b"\xff"  # somebody changed the entry; a replace alone doesn't undo that
+
+_STICKY = 0x01
+_SCOPE = Struct("=BiH")
+_VALUE = Struct("=BII")
+_DEVICE = Struct("=xi")
+_U32 = Struct("=I")
+_MAC_AT = 32  # nlmsghdr 16, ndmsg 12, attribute header 4
+_DST_AT = 44  # the same, a zero MAC with its padding, attribute header 4
+
+Template = tuple[bytes, ...]
+
+
+def fdb_prefix(ifindex: int, vlan: int) -> bytes:
+    """Scope of the MACs behind one VXLAN port: `fdb_prefix(...) + mac` is a key."""
+    return _SCOPE.pack(FDB, ifindex, vlan)
+
+
+def fdb_key(ifindex: int, vlan: int, mac: bytes) -> bytes:
+    return _SCOPE.pack(FDB, ifindex, vlan) + mac
+
+
+@lru_cache(maxsize=65536)
+def fdb_value(dst: bytes, *, sticky: bool = False, src_vni: int = 0, nh_id: int = 0) -> bytes:
+    """Where a MAC is: behind VTEP `dst` (4 or 16 octets), or behind next-hop group `nh_id`."""
+    return _VALUE.pack(_STICKY if sticky else 0, src_vni, nh_id) + dst
+
+
+def flood_key(ifindex: int, src_vni: int, dst: bytes) -> bytes:
+    """A VTEP to which broadcast, unknown unicast and multicast are sent."""
+    return _SCOPE.pack(FLOOD, ifindex, 0) + _U32.pack(src_vni) + dst
+
+
+def flood_value() -> bytes:
+    return b"\x00"
+
+
+def is_sticky(value: bytes) -> bool:
+    return len(value) >= _VALUE.size and bool(value[0] & _STICKY)
+
+
+def device_of(key: bytes) -> int:
+    """The device a key (or scope) belongs to."""
+    return int(_DEVICE.unpack_from(key)[0])
+
+
+class Kind(NamedTuple):
+    """How one kind of object is written; `order` ranks adds (next hops before users), deletes go the other way."""
+
+    name: str
+    order: int
+    scope_size: int
+    add: Callable[[bytes, int, bytes, bool], Template]  # (scope, size of the rest, value, shared)
+    replace_altered: Callable[[bytes, int, bytes, bool], Template]
+    delete: Callable[[bytes, int, bytes], Template]  # (scope, size of the rest, what the kernel holds)
+    describe: Callable[[bytes], str]
+
+
+def describe(key: bytes) -> str:
+    """A key in words for logs and tables."""
+    return KINDS[key[0]].describe(key)
+
+
+@lru_cache(maxsize=4096)
+def _fdb_add(scope: bytes, _size: int, value: bytes, _shared: bool) -> Template:
+    _, ifindex, vlan = _SCOPE.unpack(scope)
+    flags, src_vni, nh_id = _VALUE.unpack_from(value)
+    dst = b"" if nh_id else value[_VALUE.size :]
+    both = NTF_SELF | NTF_MASTER | NTF_EXT_LEARNED
+    entry = FdbEntry(ifindex, NUD_REACHABLE, both, ZERO_MAC, 0, vlan, dst, src_vni, nh_id)
+    message = encode_fdb(entry, RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE)
+    if not flags & _STICKY:
+        return _cut(message, _MAC_AT, 6)
+    # A bridge ignores NTF_STICKY beside NTF_EXT_LEARNED: make the entry sticky first, then claim it. It must be static
+    # or the kernel refuses it on a port that does not forward at the moment.
+    sticky = FdbEntry(ifindex, NUD_NOARP, NTF_MASTER | NTF_STICKY, ZERO_MAC, 0, vlan)
+    first = encode_fdb(sticky, RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE)
+    return _chain(_cut(first, _MAC_AT, 6), _cut(message, _MAC_AT, 6))
+
+
+@lru_cache(maxsize=4096)
+def _fdb_replace_altered(scope: bytes, size: int, value: bytes, shared: bool) -> Template:
+    """A bridge's half keeps its static and sticky marks through a replace, so it goes first."""
+    return _chain(_fdb_delete_half(scope, NTF_MASTER), _fdb_add(scope, size, value, shared))
+
+
+@lru_cache(maxsize=4096)
+def _fdb_delete(scope: bytes, _size: int, held: bytes) -> Template:
+    """One request for both halves, unless one may be missing: the kernel stops at the first half that is not there."""
+    if held in (LOST, ALTERED):
+        return _chain(_fdb_delete_half(scope, NTF_MASTER), _fdb_delete_half(scope, NTF_SELF))
+    return _fdb_delete_half(scope, NTF_SELF | NTF_MASTER)
+
+
+def _fdb_delete_half(scope: bytes, flags: int) -> Template:
+    """Without NDA_DST: with one, the kernel says yes and removes nothing when the VTEP is another."""
+    _, ifindex, vlan = _SCOPE.unpack(scope)
+    entry = FdbEntry(ifindex, NUD_REACHABLE, flags | NTF_EXT_LEARNED, ZERO_MAC, 0, vlan)
+    return _cut(encode_fdb(entry, RTM_DELNEIGH, NLM_F_REQUEST), _MAC_AT, 6)
+
+
+def _describe_fdb(key: bytes) -> str:
+    _, ifindex, vlan = _SCOPE.unpack_from(key)
+    return f"MAC {key[_SCOPE.size :].hex(':')}" + (f" VLAN {vlan}" if vlan else "") + f" on device {ifindex}"
+
+
+@lru_cache(maxsize=4096)
+def _flood_add(scope: bytes, size: int, _value: bytes, shared: bool) -> Template:
+    """The flags of a flood list are those of its last writer: where others have entries too, claim none of it."""
+    claim = 0 if shared else NTF_EXT_LEARNED
+    return _flood(scope, size, NTF_SELF | claim, RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_APPEND)
+
+
+@lru_cache(maxsize=4096)
+def _flood_delete(scope: bytes, size: int, _held: bytes) -> Template:
+    return _flood(scope, size, NTF_SELF | NTF_EXT_LEARNED, RTM_DELNEIGH, NLM_F_REQUEST)
+
+
+def _flood(scope: bytes, size: int, flags: int, message_type: int, message_flags: int) -> Template:
+    _, ifindex, _ = _SCOPE.unpack_from(scope)
+    src_vni = int(_U32.unpack_from(scope, _SCOPE.size)[0])
+    state = NUD_NOARP | NUD_PERMANENT
+    entry = FdbEntry(ifindex, state, flags, ZERO_MAC, 0, 0, bytes(size), src_vni)
+    return _cut(encode_fdb(entry, message_type, message_flags), _DST_AT, size)
+
+
+def _describe_flood(key: bytes) -> str:
+    _, ifindex, _ = _SCOPE.unpack_from(key)
+    dst = key[_FLOOD_SCOPE_SIZE:]
+    return f"flooding to {'.'.join(map(str, dst)) if len(dst) == 4 else dst.hex(':', 2)} on device {ifindex}"
+
+
+def _cut(message: bytes, offset: int, size: int) -> Template:
+    return (message[:offset], message[offset + size :])
+
+
+def _chain(first: Template, second: Template) -> Template:
+    """One template for two requests about the same key."""
+    return (*first[:-1], first[-1] + second[0], *second[1:])
+
+
+_FLOOD_SCOPE_SIZE = _SCOPE.size + _U32.size
+
+KINDS: dict[int, Kind] = {
+    FDB: Kind("fdb", 1, _SCOPE.size, _fdb_add, _fdb_replace_altered, _fdb_delete, _describe_fdb),
+    FLOOD: Kind("flood", 1, _FLOOD_SCOPE_SIZE, _flood_add, _flood_add, _flood_delete, _describe_flood),
+}
+
+
+def fdb_key_of(entry: FdbEntry, vlan: int) -> bytes | None:
+    """The key that an entry on a VXLAN port has; None for what evpnd never writes, such as a bridge's flood entry."""
+    if entry.mac == ZERO_MAC:
+        if entry.master or len(entry.dst) not in (4, 16):
+            return None
+        return flood_key(entry.ifindex, entry.src_vni, entry.dst)
+    return _SCOPE.pack(FDB, entry.ifindex, vlan) + entry.mac

@@ -1,0 +1,383 @@
+"""The kernel as the daemon sees it: desired entries in, devices and local MACs out.
+
+A facade over channel, mirror, reconciler and audit: it moves messages between them, keeps their timers, and calls the
+owner. It holds no state of its own about what is in the kernel. Everything runs on the event loop; the owner's calls
+of set and unset cost a dict operation each, flush sends what has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from evpnd.errors import NetlinkError
+from evpnd.fib import link as links
+from evpnd.fib import netlink
+from evpnd.fib.audit import Audit
+from evpnd.fib.channel import Channel, Overrun
+from evpnd.fib.discovery import VniDevice, discover, unusable
+from evpnd.fib.intent import fdb_key_of
+from evpnd.fib.mirror import LocalEntry, Mirror, split_local_key
+from evpnd.fib.neighbour import AF_BRIDGE, NTF_MASTER, NTF_SELF, decode_fdb, encode_fdb_dump
+from evpnd.fib.netlink import NLM_F_DUMP_INTR, Message, Refusal, split_messages
+from evpnd.fib.reconcile import Batch, Failure, Reconciler
+
+INLINE = 64  # batches up to this size are sent at once, bigger ones by the worker thread
+PIPELINE = 2  # batches with the worker: one being sent, one ready
+DEAF_FROM = 512  # deletes in a batch from which their echoes are not worth reading
+EVENTS_A_TURN = 1024
+
+_log = logging.getLogger(__name__)
+
+LocalChange = tuple[int, int, bytes, LocalEntry | None]
+
+
+class KernelOwner(Protocol):
+    """Who is told what happens in the kernel; it may call set and unset from within."""
+
+    def vnis_changed(self, vnis: dict[int, VniDevice]) -> None:
+        """The VNIs this host has, all of them, after one of them changed."""
+
+    def local_macs_changed(self, changes: list[LocalChange]) -> None:
+        """(bridge, VLAN, MAC, where): a MAC appeared or moved on a port that is not VXLAN, or is no longer there."""
+
+    def resynced(self) -> None:
+        """Mirror and kernel have been compared in full."""
+
+
+class Kernel:
+    """Programs and watches the kernel of the network namespace it is made in."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, owner: KernelOwner, *, resync_interval_s: float = 300.0
+    ) -> None:
+        self._loop = loop
+        self._owner = owner
+        self._resync_interval_s = resync_interval_s
+        self._mirror = Mirror()
+        self._reconciler = Reconciler(self._mirror)
+        self._channel: Channel | None = None
+        self._in_flight: deque[Batch] = deque()
+        self._deaf = False
+        self._audit_task: asyncio.Task[None] | None = None
+        self._audit_timer: asyncio.TimerHandle | None = None
+        self._retry_timer: asyncio.TimerHandle | None = None
+        self._problem: str | None = None
+        self._counters = dict.fromkeys(("requests", "batches", "refused", "events", "overruns", "resyncs"), 0)
+        self._resync_took_s = 0.0
+        self.vnis: dict[int, VniDevice] = {}
+        # Bound methods of the reconciler: the hot path has no layer in between.
+        self.set = self._reconciler.set
+        self.unset = self._reconciler.unset
+
+    # Life
+
+    async def start(self) -> None:
+        """Open the sockets, read devices and FDB, adopt what an earlier run left, and tell the owner of it all."""
+        try:
+            self._channel = Channel(self._loop)
+        except OSError as error:
+            raise NetlinkError(error.errno or 0, f"netlink socket: {error.strerror}") from error
+        self._channel.listen(self._on_events)
+        await self._audit()
+        self._schedule_audit(self._resync_interval_s)
+
+    async def close(self) -> None:
+        """Stop; what is in the kernel stays there."""
+        for timer in (self._audit_timer, self._retry_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._audit_task is not None:
+            self._audit_task.cancel()
+            await asyncio.gather(self._audit_task, return_exceptions=True)
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            while self._in_flight:
+                await asyncio.sleep(0.001)
+            channel.close()
+
+    # What is known
+
+    @property
+    def links(self) -> dict[int, links.Link]:
+        return self._mirror.links
+
+    @property
+    def failures(self) -> dict[bytes, Failure]:
+        """Intents that are desired and not in the kernel, with the reason."""
+        return self._reconciler.failures
+
+    @property
+    def desired(self) -> dict[bytes, bytes]:
+        return self._reconciler.desired
+
+    @property
+    def owned(self) -> dict[bytes, bytes]:
+        return self._mirror.owned
+
+    @property
+    def unusable(self) -> dict[str, str]:
+        """VXLAN devices that evpnd can't use, by name, with the reason."""
+        return unusable(self._mirror.links)
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is waiting to be sent, and nothing is on its way."""
+        return not self._reconciler.dirty and not self._in_flight and self._audit_task is None
+
+    def local_macs(self, bridge: int) -> list[tuple[int, bytes, LocalEntry]]:
+        """(VLAN, MAC, where) of the MACs to advertise of one bridge."""
+        macs = self._mirror.occupied.get(bridge, {})
+        return [(*split_local_key(key), entry) for key, entry in macs.items() if entry.state != "permanent"]
+
+    def local_mac(self, bridge: int, vlan: int, mac: bytes) -> LocalEntry | None:
+        """Where a bridge has one MAC, the host's own included; None when on no local port."""
+        return self._mirror.find_local(bridge, vlan, mac)
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        reconciler = self._reconciler
+        return {
+            "links": len(self._mirror.links),
+            "vnis": len(self.vnis),
+            "desired": len(reconciler.desired),
+            "installed": len(self._mirror.owned),
+            "dirty": len(reconciler.dirty),
+            "failures": len(reconciler.failures),
+            "waiting": sum(map(len, reconciler.held.values())),
+            "yielded": len(reconciler.yielded),
+            "stale": reconciler.stale,
+            "foreign": len(self._mirror.foreign),
+            "local": sum(map(len, self._mirror.occupied.values())),
+            **self._counters,
+            "resync_took_s": round(self._resync_took_s, 3),
+            "problem": self._problem,
+        }
+
+    # Desired state
+
+    def flush(self) -> None:
+        """Send what changed; while the worker is busy enough, leave it to the moment when it is not."""
+        while self._channel is not None and self._reconciler.dirty and len(self._in_flight) < PIPELINE:
+            batch = self._reconciler.plan(self._channel.batch_limit, self._loop.time())
+            if self._mirror.notes.local:
+                self._loop.call_soon(self._tell_owner)
+            if batch is not None:
+                self._send(self._channel, batch)
+        if self._reconciler.failures and self._retry_timer is None:
+            self._retry_timer = self._loop.call_later(1.0, self._retry)
+
+    def sweep(self, keep: Iterable[int] = ()) -> None:
+        """Remove adopted entries that nobody desired since; `keep`: devices whose entries stay."""
+        self._reconciler.sweep(keep)
+        self.flush()
+
+    def resync(self, delay_s: float = 0.0) -> None:
+        """Compare with the kernel in full, soon."""
+        self._schedule_audit(delay_s)
+
+    # Batches
+
+    def _send(self, channel: Channel, batch: Batch) -> None:
+        self._counters["batches"] += 1
+        self._counters["requests"] += len(batch)
+        if len(batch) <= INLINE and not self._in_flight:
+            try:
+                self._settle(channel.send(batch.payload))
+            except (OSError, NetlinkError) as error:
+                self._lost_track(batch, error)
+            return
+        if batch.deletes >= DEAF_FROM and not self._deaf:
+            channel.set_deaf(True)
+            self._deaf = True
+        self._in_flight.append(batch)
+        channel.submit(batch.payload).add_done_callback(self._on_sent)
+
+    def _on_sent(self, done: asyncio.Future[list[Refusal]]) -> None:
+        batch = self._in_flight.popleft()
+        try:
+            self._settle(done.result())
+        except (OSError, NetlinkError) as error:
+            self._lost_track(batch, error)
+        self.flush()
+        if self._deaf and not self._in_flight and self._channel is not None:
+            # What others deleted meanwhile went unheard: look.
+            self._channel.set_deaf(False)
+            self._deaf = False
+            self.resync(2.0)
+
+    def _settle(self, refusals: list[Refusal]) -> None:
+        if not refusals:
+            return
+        self._counters["refused"] += len(refusals)
+        self._reconciler.settle(_attribute(refusals), self._loop.time())
+
+    def _lost_track(self, batch: Batch, error: OSError | NetlinkError) -> None:
+        """The kernel did not say what became of a batch: find out, and do the rest again."""
+        _log.warning("netlink batch of %d: %s", len(batch), error)
+        self._reconciler.lose(batch.keys)
+        self.resync(1.0 if isinstance(error, OSError) and error.errno == errno.ENOBUFS else 0.1)
+
+    def _retry(self) -> None:
+        self._retry_timer = None
+        self._reconciler.retry(self._loop.time())
+        self.flush()
+
+    # Events
+
+    def _on_events(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        try:
+            for datagram in channel.events(EVENTS_A_TURN):
+                self._counters["events"] += 1
+                for message in split_messages(datagram):
+                    self._on_message(channel, message)
+        except Overrun:
+            self._counters["overruns"] += 1
+            self.resync()
+        except NetlinkError as error:
+            _log.warning("netlink event: %s", error)
+            self.resync(1.0)
+        self._digest()
+
+    def _on_message(self, channel: Channel, message: Message) -> None:
+        if message.type in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH):
+            self._on_fdb(channel, message)
+        elif message.type == netlink.RTM_NEWLINK:
+            if links.link_family(message.body) == AF_BRIDGE:
+                change = links.decode_port_change(message.body)
+                if change is not None:
+                    self._mirror.set_port(*change)
+            else:
+                self._mirror.set_link(links.decode_link(message.body))
+        elif message.type == netlink.RTM_DELLINK and links.link_family(message.body) != AF_BRIDGE:
+            # (Of family AF_BRIDGE it means that a port left its bridge.)
+            self._mirror.remove_link(links.link_index(message.body))
+
+    def _on_fdb(self, channel: Channel, message: Message) -> None:
+        entry = decode_fdb(message.body)
+        if entry is None:
+            return
+        new = message.type == netlink.RTM_NEWNEIGH
+        if new and self._mirror.is_contested(entry):
+            # The message may be older than our entry, and our entry's own message is filtered: ask.
+            now = channel.where_is(entry.master, entry.vlan, entry.mac)
+            if now is None or self._mirror.is_vxlan(now.ifindex):
+                return
+            entry = now
+        self._mirror.apply(entry, new)
+
+    def _digest(self) -> None:
+        """Draw the consequences of what was read."""
+        devices_changed = bool(self._mirror.notes.links)
+        self._reconciler.absorb()
+        if devices_changed:
+            self._mirror.notes.links = {}
+            vnis = discover(self._mirror.links)
+            if vnis != self.vnis:
+                self.vnis = vnis
+                self._owner.vnis_changed(vnis)
+        self._tell_owner()
+        self.flush()
+
+    def _tell_owner(self) -> None:
+        local, self._mirror.notes.local = self._mirror.notes.local, {}
+        if local:
+            self._owner.local_macs_changed([(bridge, *split_local_key(key), e) for (bridge, key), e in local.items()])
+
+    # Audits
+
+    def _schedule_audit(self, delay_s: float) -> None:
+        """The earliest wins; there is always one to come."""
+        when = self._loop.time() + delay_s
+        if self._audit_timer is not None:
+            if self._audit_timer.when() <= when:
+                return
+            self._audit_timer.cancel()
+        self._audit_timer = self._loop.call_at(when, self._begin_audit)
+
+    def _begin_audit(self) -> None:
+        self._audit_timer = None
+        if self._audit_task is not None:
+            self._schedule_audit(0.1)
+            return
+        self._audit_task = self._loop.create_task(self._audit_safely())
+
+    async def _audit_safely(self) -> None:
+        try:
+            await self._audit()
+            self._problem = None
+        except (NetlinkError, OSError) as error:
+            self._problem = f"the kernel can't be read: {error}"
+            _log.warning("%s", self._problem)
+            self._schedule_audit(5.0)
+        finally:
+            self._audit_task = None
+            self._schedule_audit(self._resync_interval_s)
+
+    async def _audit(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        began = time.monotonic()
+        await self._read_links(channel)
+        self._reconciler.absorb()
+        audit = Audit(self._reconciler, [key for batch in self._in_flight for key in batch.keys])
+        try:
+            await channel.dump(encode_fdb_dump(), lambda message: _feed(audit, message))
+            for _ in audit.finish():
+                await asyncio.sleep(0)
+        finally:
+            audit.close()
+        self._counters["resyncs"] += 1
+        self._resync_took_s = time.monotonic() - began
+        self._digest()
+        self._owner.resynced()
+        self.flush()
+
+    async def _read_links(self, channel: Channel) -> None:
+        """Read all devices; those that changed while the dump ran are told of by their own messages as well."""
+        for _ in range(3):
+            seen: dict[int, links.Link] = {}
+            torn = False
+
+            def feed(message: Message, seen: dict[int, links.Link] = seen) -> None:
+                nonlocal torn
+                torn |= bool(message.flags & NLM_F_DUMP_INTR)
+                if message.type == netlink.RTM_NEWLINK:
+                    link = links.decode_link(message.body)
+                    seen[link.index] = link
+
+            await channel.dump(links.encode_link_dump(), feed)
+            if not torn:
+                break
+        for ifindex in self._mirror.links.keys() - seen.keys():
+            self._mirror.remove_link(ifindex)
+        for link in seen.values():
+            self._mirror.set_link(link)
+
+
+def _feed(audit: Audit, message: Message) -> None:
+    if message.type == netlink.RTM_NEWNEIGH:
+        entry = decode_fdb(message.body)
+        if entry is not None:
+            audit.feed(entry)
+
+
+def _attribute(refusals: list[Refusal]) -> list[tuple[bytes, int, str, bool]]:
+    """Which keys the refused requests are about: the kernel sends each back whole."""
+    found = []
+    for refusal in refusals:
+        entry = decode_fdb(refusal.request[netlink.HEADER_SIZE :])
+        key = fdb_key_of(entry, entry.vlan) if entry is not None else None
+        if entry is not None and key is not None:
+            whole = entry.flags & (NTF_SELF | NTF_MASTER) == NTF_SELF | NTF_MASTER
+            found.append((key, refusal.errno, refusal.text, whole))
+    return found
