@@ -46,28 +46,34 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{PROG} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run = commands.add_parser("run", help="run the daemon in the foreground", allow_abbrev=False)
+    run = _command(commands, "run", "run the daemon in the foreground")
     run.add_argument("--config", metavar="FILE", default=DEFAULT_PATH, help=f"the configuration ({DEFAULT_PATH})")
     run.add_argument("--log-level", choices=_log_choices("level"), help="instead of the configuration's log.level")
     run.add_argument("--log-format", choices=_log_choices("format"), help="instead of the configuration's log.format")
     run.set_defaults(run=_run)
 
-    check = commands.add_parser("check", help="check a configuration and its conf.d, and change nothing")
+    check = _command(commands, "check", "check a configuration and its conf.d, and change nothing")
     check.add_argument(
         "file", metavar="FILE", nargs="?", default=DEFAULT_PATH, help=f"the configuration ({DEFAULT_PATH})"
     )
     check.set_defaults(run=_check)
 
-    decode = commands.add_parser("decode", help="print BGP messages as JSON, one object a line", allow_abbrev=False)
+    decode = _command(commands, "decode", "print BGP messages as JSON, one object a line")
     source = decode.add_mutually_exclusive_group()
     source.add_argument("--hex", metavar="STRING", help="the octets of one or more messages, in hex")
     source.add_argument("--pcap", metavar="FILE", help="a capture (pcap or pcapng) with TCP streams on port 179")
     source.add_argument("stdin", metavar="-", nargs="?", choices=["-"], help="read hex from standard input")
     decode.set_defaults(run=_decode, parser=decode)
 
-    demo = commands.add_parser("demo", help="three hosts in network namespaces, pods that ping and move")
+    demo = _command(commands, "demo", "three hosts in network namespaces, pods that ping and move")
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
 
 
 def _log_choices(name: str) -> tuple[str, ...]:

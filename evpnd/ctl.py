@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The argument tree: one subparser a word, the filters of a command on its last one."""
-    common = _common()
+    common = common_options()
     parser = argparse.ArgumentParser(
         prog=PROG, description="Ask a running evpnd.", parents=[common], allow_abbrev=False
     )
@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _common() -> argparse.ArgumentParser:
+def common_options() -> argparse.ArgumentParser:
     """Options that may stand before or after the command's words."""
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--socket", metavar="PATH", help=f"evpnd's control socket ({DEFAULT_SOCKET})")

@@ -17,7 +17,7 @@ from evpnd.tables import Column, Detail, Item, Row, Section, Table, View, durati
 
 _TYPE_NAMES = {number: name for name, number in ROUTE_TYPES.items()}
 _ZERO_ESI = "00:" * 9 + "00"
-_ROUTE_KEYS = ("source_ip", "group_ip", "originator_ip", "raw")  # what tells other types' routes apart
+_ROUTE_KEYS = ("source", "group", "originator_ip")  # what tells other types' routes apart
 
 
 def _route_type(value: object) -> str:
@@ -33,7 +33,7 @@ def _place(row: Row) -> str:
     for key in ("ip", "prefix"):
         if row.get(key):
             return plain(row[key])
-    return " ".join(plain(row[key]) for key in _ROUTE_KEYS if row.get(key))
+    return " ".join(plain(row[key]) for key in _ROUTE_KEYS if row.get(key)) or plain(row.get("raw"))
 
 
 def _labels(row: Row) -> str:
@@ -54,6 +54,14 @@ def _attributes(value: object) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _sentences(value: object) -> str:
+    return "; ".join(map(plain, value)) if isinstance(value, list) else plain(value)
+
+
+def _seconds(value: object) -> str:
+    return f"{value:.3f} s" if isinstance(value, int | float) else ""
+
+
 def _kind(row: Row) -> str:
     return plain(row.get("kind")) + (" sticky" if row.get("sticky") else "")
 
@@ -62,6 +70,10 @@ def _bytype(value: object) -> str:
     if not isinstance(value, Mapping):
         return plain(value)
     return ", ".join(f"type {number}: {count}" for number, count in value.items())
+
+
+def _mark(row: Row) -> str:
+    return ("*" if row.get("best") else "") + ("s" if row.get("stale") else "")
 
 
 PROBLEM = Column("PROBLEM", ("problem",), "the first thing that keeps it from working", optional=True, note=True)
@@ -95,7 +107,6 @@ _MESSAGES = Table(
 _ERRORS = Table(
     (
         Column("AGO", ("age_s",), "when", duration, right=True),
-        Column("CODE", ("code",), "the NOTIFICATION's code and subcode"),
         Column("ACTION", ("action",), "what was done (RFC 7606 section 2)"),
         Column("ERROR", ("message",), "what was wrong"),
         Column("DATA", ("data",), "the octets, in hex", optional=True, note=True),
@@ -151,6 +162,8 @@ PEER = Detail(
                 Item("routes_accepted", "accepted"),
                 Item("routes_out", "out"),
                 Item("routes_by_type", "in by type", "an object of counts by route type", _bytype),
+                Item("routes_rejected", "rejected", "an object of counts by reason"),
+                Item("routes_stale", "stale", "routes kept since the session went down, not confirmed yet"),
                 Item("maximum_prefix", "maximum", "", _unless(0)),
                 Item("end_of_rib_in", "End-of-RIB in", "the families it was received for"),
                 Item("end_of_rib_out", "End-of-RIB out", "the families it was sent for"),
@@ -163,14 +176,17 @@ PEER = Detail(
 
 ROUTES = Table(
     (
-        Column("", ("best",), "`*` marks the best path", lambda best: "*" if best else ""),
+        Column("", ("best", "stale"), "`*` the best path; `s` kept from a session that went down", text=_mark),
         Column("TYPE", ("route_type",), "the route type", _route_type),
         Column("RD", ("rd",), "the route distinguisher"),
         Column("ESI", ("esi",), "the Ethernet segment, if there is one", _unless(_ZERO_ESI), optional=True, spare=3),
         Column("TAG", ("ethernet_tag",), "the Ethernet tag, if there is one", _unless(0), right=True, optional=True),
         Column("MAC", ("mac",), "the MAC address", optional=True),
         Column(
-            "IP", ("ip", "prefix", *_ROUTE_KEYS), "the host's IP address, the prefix, or the originator", text=_place
+            "IP",
+            ("ip", "prefix", *_ROUTE_KEYS, "raw"),
+            "the host's IP address, the prefix, or the originator",
+            text=_place,
         ),
         Column("NEXT HOP", ("next_hop",), "the VTEP", spare=1),
         Column("LABEL", ("label1", "label2"), "the VNI, or two", text=_labels, right=True, spare=2),
@@ -194,6 +210,7 @@ VNIS = Table(
         Column("REMOTE", ("remote_macs",), "MACs of other VTEPs", right=True),
         Column("VTEPS", ("remote_vteps",), "other VTEPs that flood here", right=True),
         PROBLEM,
+        Column("WARNING", ("warnings",), "what works, but not well", _sentences, optional=True, note=True),
     ),
     "no VNIs: there is no VXLAN device",
 )
@@ -229,23 +246,30 @@ FIB = Detail(
         Section(
             "Entries",
             (
+                Item("problem", "problem", "what keeps us from reading or writing the kernel's tables"),
                 Item("desired", "desired", "entries that the kernel should hold"),
                 Item("owned", "in the kernel", "entries of ours that it holds"),
-                Item("pending", "pending", "changes not written yet"),
-                Item("failures", "failures", "changes that the kernel refused; `show fib failures` lists them"),
+                Item("pending", "pending", "entries to be written or removed"),
+                Item("failures", "failed", "entries that the kernel refused; `show fib failures` lists them"),
+                Item("waiting", "waiting", "entries that wait for their device to join a bridge"),
+                Item("yielded", "yielded", "entries that gave way to a local MAC"),
                 Item("stale", "stale", "entries of an earlier run, not confirmed yet"),
-                Item("local", "local MACs", "MACs that the kernel has learned on other ports"),
+                Item("foreign", "foreign", "others' entries on our VXLAN devices, left alone"),
+                Item("local", "local", "MACs on other ports of the bridges"),
             ),
         ),
         Section(
             "Kernel",
             (
-                Item("written", "written", "messages sent"),
+                Item("links", "devices", "network devices known"),
+                Item("vnis", "VNIs", "VNIs found on them"),
+                Item("written", "requests", "requests sent to the kernel"),
                 Item("batches", "batches", "how many sends they took"),
+                Item("refused", "refused", "requests that it refused"),
                 Item("events", "events", "notifications read"),
-                Item("overruns", "overruns", "times the kernel had more to say than its buffer held"),
-                Item("resyncs", "comparisons", "times all tables were compared in full"),
-                Item("last_resync_s", "last one", "", lambda v: f"{duration(v)} ago" if v is not None else ""),
+                Item("overruns", "overruns", "times it had more to say than the socket's buffer held"),
+                Item("resyncs", "comparisons", "times all tables were read and compared"),
+                Item("resync_took_s", "comparison took", "the last one, in seconds", _seconds),
             ),
         ),
     )
