@@ -1,0 +1,296 @@
+"""Sets of path attributes: immutable, kept as wire octets, decoded on demand, shared by all routes that have them.
+
+Owns PathAttributes (everything but MP_REACH_NLRI and MP_UNREACH_NLRI, which belong to one message) and the cache that
+interns them. Formats and error rules of single attributes are `evpnd.bgp.attribute_table`'s and `attribute_section`'s.
+
+RFC 4271 section 5; RFC 6793 for the two forms, with 2-octet and with 4-octet AS numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from evpnd.bgp.as4 import four_octet_items, two_octet_items
+from evpnd.bgp.aspath import AsPath
+from evpnd.bgp.attribute_section import Attribute, encode_items, parse_section, walk_items
+from evpnd.bgp.attribute_table import (
+    AS_PATH,
+    ATOMIC_AGGREGATE,
+    ATTRIBUTES,
+    MALFORMED_LIST,
+    ORIGIN,
+    PARTIAL,
+    TRANSITIVE,
+    UPDATE_ERROR,
+    VIEWS,
+    Aggregator,
+    AttributeType,
+    Form,
+    PmsiTunnel,
+    canonical_flags,
+)
+from evpnd.bgp.community import LargeCommunity
+from evpnd.errors import ProtocolError
+
+__all__ = ["Aggregator", "AsPath", "Attribute", "AttributeCache", "PathAttributes", "PmsiTunnel", "build"]
+
+
+class PathAttributes:
+    """A checked set of path attributes. Make one by AttributeCache.intern(), build() or replace().
+
+    A view is decoded when it is first read and is a plain slot from then on. Views tell the truth of RFC 6793 whatever
+    the form: `as_path` and `aggregator` have AS4_PATH and AS4_AGGREGATOR merged in.
+    """
+
+    __slots__ = ("__weakref__", "as4", "complete", "items", "raw", *VIEWS)
+
+    raw: bytes  # the wire octets, in received order, with received flags
+    as4: bool  # whether AS_PATH and AGGREGATOR in `raw` have AS numbers of four octets
+    items: tuple[Attribute, ...]  # the attributes of `raw`
+    complete: bool  # whether ORIGIN and AS_PATH are there, which every route needs (RFC 4271 section 5)
+
+    origin: int | None
+    as_path: AsPath
+    next_hop: bytes | None
+    med: int | None
+    local_pref: int | None
+    atomic_aggregate: bool
+    aggregator: Aggregator | None
+    communities: tuple[int, ...]
+    originator_id: bytes | None
+    cluster_list: tuple[bytes, ...]
+    extended_communities: tuple[bytes, ...]
+    ipv6_extended_communities: tuple[bytes, ...]
+    as4_path: AsPath | None
+    as4_aggregator: Aggregator | None
+    pmsi: PmsiTunnel | None
+    large_communities: tuple[LargeCommunity, ...]
+    otc: int | None
+
+    def __init__(self, raw: bytes, as4: bool = True) -> None:
+        """Of octets that are known to be valid; AttributeCache.intern() checks them."""
+        _set(self, "raw", raw)
+        _set(self, "as4", as4)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Only reached while the slot is empty.
+            reader = _READERS.get(name)
+            if reader is None:
+                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            value = reader(self)
+            _set(self, name, value)
+            return value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("path attributes are immutable; see replace()")
+
+    def get(self, code: int) -> Attribute | None:
+        """The attribute of that type as it stands in `raw`, or None."""
+        for item in self.items:
+            if item.code == code:
+                return item
+        return None
+
+    def replace(self, changes: Mapping[int, bytes | None]) -> PathAttributes:
+        """The set with attributes set to raw values (AS numbers of four octets) or removed by None, canonical flags.
+
+        What is not named keeps its flags and place; a new attribute goes before the first of a higher type.
+        """
+        items = list(self.four_octet().items)
+        for code, value in changes.items():
+            at = next((i for i, item in enumerate(items) if item.code == code), None)
+            new = [] if value is None else [Attribute(canonical_flags(code), code, value)]
+            if at is not None:
+                items[at : at + 1] = new
+            else:
+                at = next((i for i, item in enumerate(items) if item.code > code), len(items))
+                items[at:at] = new
+        return PathAttributes(encode_items(items))
+
+    def passed_on(self) -> PathAttributes:
+        """The set as it may go to another speaker: unknown attributes marked Partial, or dropped when not transitive.
+
+        RFC 4271 section 5. Returns self when there is none.
+        """
+        if all(item.code in ATTRIBUTES or _is_marked(item) for item in self.items):
+            return self
+        kept = [
+            item if item.code in ATTRIBUTES else item._replace(flags=item.flags | PARTIAL)
+            for item in self.items
+            if item.code in ATTRIBUTES or item.flags & TRANSITIVE
+        ]
+        return PathAttributes(encode_items(kept), self.as4)
+
+    def four_octet(self) -> PathAttributes:
+        """The same attributes with AS numbers of four octets and no AS4_PATH (RFC 6793 section 4.2.3)."""
+        return self if self.as4 else PathAttributes(encode_items(four_octet_items(self.items)))
+
+    def wire(self, as4: bool = True) -> bytes:
+        """The octets for a session of that AS number size (RFC 6793 section 4.2.2 towards an old speaker)."""
+        if as4 == self.as4:
+            return self.raw
+        return self.four_octet().raw if as4 else encode_items(two_octet_items(self.items))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PathAttributes):
+            return NotImplemented
+        return self is other or (self.raw == other.raw and self.as4 == other.as4)
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+    def __repr__(self) -> str:
+        return f"PathAttributes({self.raw.hex()})"
+
+
+_set = object.__setattr__
+
+
+def _is_marked(item: Attribute) -> bool:
+    return item.flags & (TRANSITIVE | PARTIAL) == TRANSITIVE | PARTIAL
+
+
+def _view_reader(row: AttributeType) -> Callable[[PathAttributes], Any]:
+    def read(attributes: PathAttributes) -> Any:
+        item = attributes.get(row.code)
+        return row.absent if item is None else row.read(item.value)
+
+    return read
+
+
+def _merged_reader(row: AttributeType) -> Callable[[PathAttributes], Any]:
+    plain = _view_reader(row)
+    return lambda attributes: plain(attributes.four_octet())
+
+
+_READERS: dict[str, Callable[[PathAttributes], Any]] = {
+    **{name: _view_reader(row) for name, row in VIEWS.items()},
+    "as_path": _merged_reader(VIEWS["as_path"]),
+    "aggregator": _merged_reader(VIEWS["aggregator"]),
+    "items": lambda attributes: walk_items(attributes.raw),
+    "complete": lambda attributes: bool(attributes.get(ORIGIN) and attributes.get(AS_PATH)),
+}
+
+
+def build(
+    *,
+    origin: int | None = 0,
+    as_path: AsPath | Iterable[int] | None = (),
+    next_hop: bytes | None = None,
+    med: int | None = None,
+    local_pref: int | None = None,
+    atomic_aggregate: bool = False,
+    aggregator: Aggregator | None = None,
+    communities: Iterable[int] = (),
+    originator_id: bytes | None = None,
+    cluster_list: Iterable[bytes] = (),
+    extended_communities: Iterable[bytes] = (),
+    ipv6_extended_communities: Iterable[bytes] = (),
+    pmsi: PmsiTunnel | None = None,
+    large_communities: Iterable[LargeCommunity] = (),
+    otc: int | None = None,
+    others: Iterable[Attribute] = (),
+) -> PathAttributes:
+    """Attributes of our own making, in the order of their types; None and empty lists leave the attribute out."""
+    views = {name: value for name, value in locals().items() if name in VIEWS}
+    if as_path is not None and not isinstance(as_path, AsPath):
+        views["as_path"] = AsPath.sequence(as_path)
+    items = list(others)
+    for name, value in views.items():
+        row = VIEWS[name]
+        if value is not None and value is not False:
+            octets = row.write(value)
+            if octets or row.may_be_empty:
+                items.append(Attribute(row.flags, row.code, octets))
+    return PathAttributes(encode_items(sorted(items, key=lambda item: item.code)))
+
+
+# Well-known attributes of which the empty value says something: a local route's AS path, and the flag.
+_MAY_BE_EMPTY = frozenset((AS_PATH, ATOMIC_AGGREGATE))
+
+
+class AttributeCache:
+    """Interns attribute sets by their octets, for all sessions of a daemon.
+
+    Values are held weakly: a set goes when the last route that has it does. There is one table for each Form, since
+    the same octets can be valid in one and not in another.
+    """
+
+    def __init__(self) -> None:
+        self._tables: dict[Form, WeakValueDictionary[bytes, PathAttributes]] = {}
+
+    def table(self, form: Form) -> WeakValueDictionary[bytes, PathAttributes]:
+        """The sets of a form, all of them checked; what is looked up in it must hold no MP attribute."""
+        return self._tables.setdefault(form, WeakValueDictionary())
+
+    def intern(self, raw: bytes, as4: bool = True, ebgp: bool = False) -> PathAttributes:
+        """The set of these octets; raises the strongest ProtocolError of a malformed one (RFC 7606)."""
+        form = Form(as4, ebgp)
+        table = self.table(form)
+        attributes = table.get(raw)
+        if attributes is None:
+            section = parse_section(raw, form)
+            if section.reach is not None or section.unreach is not None:
+                text = "MP_REACH_NLRI and MP_UNREACH_NLRI belong to a message, not to a set of attributes"
+                raise ProtocolError(UPDATE_ERROR, MALFORMED_LIST, message=text)
+            if section.errors:
+                raise max(section.errors, key=lambda error: error.action)
+            attributes = table[raw] = PathAttributes(raw, as4)
+        return attributes
+
+
+class AttributeCache:
+    """Interns sets of attributes by their octets: equal sets are one object as long as anybody holds it.
+
+    Weak values hold what is alive; `recent` keeps the last few thousand short sections besides, so that a stream of
+    UPDATEs costs one dict lookup each. One cache serves all sessions of a daemon.
+    """
+
+    def __init__(self, size: int = 4096) -> None:
+        self._size = size
+        self._alive: dict[bool, WeakValueDictionary[bytes, PathAttributes]] = {
+            as4: WeakValueDictionary() for as4 in (True, False)
+        }
+        self._recent: dict[Form, dict[bytes, PathAttributes]] = {}
+
+    def intern(self, raw: bytes, as4: bool = True) -> PathAttributes:
+        """The set with these octets; the strongest ProtocolError when they are not valid as they are."""
+        form = Form(as4)
+        found = self.recent(form).get(raw)
+        if found is not None:
+            return found
+        section = parse_section(raw, form)
+        if section.reach or section.unreach:
+            raise ProtocolError(UPDATE_ERROR, MALFORMED_LIST, message="MP_REACH_NLRI or MP_UNREACH_NLRI in a set")
+        if section.errors:
+            raise max(section.errors, key=lambda error: error.action)
+        return self.admit(section, form)
+
+    def share(self, attributes: PathAttributes) -> PathAttributes:
+        """The one object equal to `attributes`, which need not be checked: build() or replace() made it."""
+        return self._alive[attributes.as4].setdefault(attributes.raw, attributes)
+
+    def recent(self, form: Form) -> dict[bytes, PathAttributes]:
+        """Sections seen lately on sessions of that form that were without error; always the same dict."""
+        return self._recent.setdefault(form, {})
+
+    def admit(self, section: Section, form: Form) -> PathAttributes:
+        """The set that a parsed section leaves; remembered as recent when nothing was wrong with it."""
+        raw = encode_items(section.items)
+        alive = self._alive[form.as4]
+        attributes = alive.get(raw)
+        if attributes is None:
+            attributes = alive[raw] = PathAttributes(raw, form.as4)
+        if not section.errors and len(raw) <= _LONGEST_RECENT:
+            recent = self.recent(form)
+            if len(recent) >= self._size:
+                recent.clear()  # What is still in use comes back by its weak entry.
+            recent[attributes.raw] = attributes
+        return attributes
+
+
+_LONGEST_RECENT = 1024  # Octets: bounds what a peer that never repeats itself can make us keep.
