@@ -7,7 +7,6 @@ only finds. What each attribute allows stands in `evpnd.bgp.attribute_table`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from evpnd.bgp.attribute_table import (

@@ -14,10 +14,9 @@ from weakref import WeakValueDictionary
 
 from evpnd.bgp.as4 import four_octet_items, two_octet_items
 from evpnd.bgp.aspath import AsPath
-from evpnd.bgp.attribute_section import Attribute, encode_items, parse_section, walk_items
+from evpnd.bgp.attribute_section import Attribute, Section, encode_items, parse_section, walk_items
 from evpnd.bgp.attribute_table import (
     AS_PATH,
-    ATOMIC_AGGREGATE,
     ATTRIBUTES,
     MALFORMED_LIST,
     ORIGIN,
@@ -207,40 +206,6 @@ def build(
             if octets or row.may_be_empty:
                 items.append(Attribute(row.flags, row.code, octets))
     return PathAttributes(encode_items(sorted(items, key=lambda item: item.code)))
-
-
-# Well-known attributes of which the empty value says something: a local route's AS path, and the flag.
-_MAY_BE_EMPTY = frozenset((AS_PATH, ATOMIC_AGGREGATE))
-
-
-class AttributeCache:
-    """Interns attribute sets by their octets, for all sessions of a daemon.
-
-    Values are held weakly: a set goes when the last route that has it does. There is one table for each Form, since
-    the same octets can be valid in one and not in another.
-    """
-
-    def __init__(self) -> None:
-        self._tables: dict[Form, WeakValueDictionary[bytes, PathAttributes]] = {}
-
-    def table(self, form: Form) -> WeakValueDictionary[bytes, PathAttributes]:
-        """The sets of a form, all of them checked; what is looked up in it must hold no MP attribute."""
-        return self._tables.setdefault(form, WeakValueDictionary())
-
-    def intern(self, raw: bytes, as4: bool = True, ebgp: bool = False) -> PathAttributes:
-        """The set of these octets; raises the strongest ProtocolError of a malformed one (RFC 7606)."""
-        form = Form(as4, ebgp)
-        table = self.table(form)
-        attributes = table.get(raw)
-        if attributes is None:
-            section = parse_section(raw, form)
-            if section.reach is not None or section.unreach is not None:
-                text = "MP_REACH_NLRI and MP_UNREACH_NLRI belong to a message, not to a set of attributes"
-                raise ProtocolError(UPDATE_ERROR, MALFORMED_LIST, message=text)
-            if section.errors:
-                raise max(section.errors, key=lambda error: error.action)
-            attributes = table[raw] = PathAttributes(raw, as4)
-        return attributes
 
 
 class AttributeCache:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evpnd.bgp.attribute_section import Attribute, encode_items, parse_section
+from evpnd.bgp.attribute_section import Attribute, parse_section
 from evpnd.bgp.attribute_table import (
     AS_PATH,
     EXTENDED_LENGTH,
@@ -69,7 +69,8 @@ class UpdateDecoder:
     def __init__(self, context: Context, cache: AttributeCache) -> None:
         self._context = context
         self._form = Form(context.as4, context.ebgp)
-        self._known = cache.table(self._form)
+        self._cache = cache
+        self._known = cache.recent(self._form)
         self._none = PathAttributes(b"", context.as4)
 
     def decode(self, body: bytes) -> Update:
@@ -123,10 +124,7 @@ class UpdateDecoder:
     def _decode_any(self, section: bytes, withdrawn: bytes, announced: bytes) -> Update:
         parsed = parse_section(section, self._form)
         errors = list(parsed.errors)
-        raw = encode_items(parsed.items)
-        attributes = self._known.get(raw)
-        if attributes is None:
-            attributes = self._known[raw] = PathAttributes(raw, self._context.as4)
+        attributes = self._cache.admit(parsed, self._form)
         add_path = self._context.add_path
         reach = [decode_reach(*parsed.reach, add_path)] if parsed.reach else []
         unreach = [decode_unreach(*parsed.unreach, add_path)] if parsed.unreach else []
