@@ -125,7 +125,8 @@ def exabgp_config(speaker: Speaker) -> dict[str, str]:
     for peer in speaker.neighbors:
         parts.append(
             f"neighbor {peer.address} {{\n  router-id {speaker.address};\n  local-address {speaker.address};\n"
-            f"  local-as {speaker.asn};\n  peer-as {peer.asn};\n  hold-time 9;\n  family {{ ipv4 unicast; l2vpn evpn; }}\n"
+            f"  local-as {speaker.asn};\n  peer-as {peer.asn};\n  hold-time 9;\n"
+            "  family { ipv4 unicast; l2vpn evpn; }\n"
             f"  api {{ processes [ heard ]; neighbor-changes; receive {{ parsed; update; }} }}\n{speaker.extra}\n}}\n"
         )
     # A helper that closes its standard output is dead to ExaBGP.

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from evpnd import __version__
-from evpnd.demo.fabric import BLUE, RED, ZERO_MAC, Fabric, Host, Speaker, move
+from evpnd.demo.fabric import BLUE, RED, ZERO_MAC, Fabric, Host, Speaker, move, prepare_move
 from evpnd.demo.namespaces import NotPossible, become_able
 from evpnd.demo.ping import Pinger, ping
 from evpnd.errors import EvpndError
@@ -60,11 +60,13 @@ class Screen:
 def main() -> int:
     """Run the demo; the exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
+    screen = Screen()
     directory = Path(tempfile.mkdtemp(prefix="evpnd-demo-"))
     try:
         become_able()
         with Fabric(directory) as fabric:
-            tell(fabric, Screen())
+            tell(fabric, screen)
+        screen.say("done; every daemon is stopped, every namespace gone")
     except KeyboardInterrupt:
         print("\nstopped: daemons and namespaces are gone", file=sys.stderr)
         return 130
@@ -106,7 +108,6 @@ def tell(fabric: Fabric, screen: Screen) -> None:
     _reach(fabric, screen)
     _look(fabric, screen)
     _move(fabric, screen)
-    screen.say("done: every daemon is stopped, every namespace gone")
 
 
 def _converge(fabric: Fabric, screen: Screen) -> None:
@@ -163,11 +164,12 @@ def _show_forwarding(host: Host, screen: Screen) -> None:
 def _move(fabric: Fabric, screen: Screen) -> None:
     watcher, pod, (source, _, target) = fabric.web, fabric.db, fabric.hosts
     screen.say(f"{pod.name} moves from host2 to host3 with MAC and address, while web pings it every 10 ms")
+    device = prepare_move(pod, target)
     pinger = Pinger(watcher.namespace, pod.address, PING_INTERVAL_S)
     pinger.start()
     time.sleep(0.5)
     begin = time.monotonic()
-    move(pod, target)
+    move(pod, target, device)
     moved = time.monotonic()
     place = (pod.mac, target.address)
     wait(fabric, lambda: place in source.forwarding(pod.vni), f"{pod.name} at host3 in host1's kernel")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from evpnd.client import ask
 from evpnd.demo.namespaces import Namespace, die_with_parent_in
+from evpnd.demo.ping import announce
 from evpnd.errors import EvpndError
 from evpnd.evpn.values import mac_from_text
 
@@ -207,20 +208,20 @@ class Fabric:
         self._closing.close()
 
 
-def move(pod: Pod, target: Host) -> None:
-    """A live migration's last step: the pod's MAC and address are on another host, from one moment to the next.
-
-    The new port is there first, silent, as a hypervisor makes it; and at the old one nobody answers any more.
-    """
-    from evpnd.demo.ping import announce
-
-    old, new = pod.device, "eth1" if pod.device == "eth0" else "eth0"
-    space = pod.namespace
+def prepare_move(pod: Pod, target: Host) -> str:
+    """The pod's new device: its port on the target is there first, silent, as a hypervisor makes it."""
+    new = "eth1" if pod.device == "eth0" else "eth0"
     target.plug(pod, new)
-    space.sysctl(f"ipv4/conf/{old}/rp_filter", "1")  # the old place answers nobody any more
+    pod.namespace.sysctl(f"ipv4/conf/{pod.device}/rp_filter", "1")  # soon the old place answers nobody any more
+    return new
+
+
+def move(pod: Pod, target: Host, device: str) -> None:
+    """A live migration's last step: MAC and address are at another place, which announces them."""
+    space, old = pod.namespace, pod.device
     space.remove_address(old, pod.address, 24)
     space.link(old, address=f"02:00:00:00:ff:{pod.number:02x}")
-    space.link(new, address=pod.mac)
-    space.address(new, pod.address, 24)
-    announce(space, new, mac_from_text(pod.mac), pod.address)
-    pod.host, pod.device = target, new
+    space.link(device, address=pod.mac)
+    space.address(device, pod.address, 24)
+    announce(space, device, mac_from_text(pod.mac), pod.address)
+    pod.host, pod.device = target, device

@@ -1,0 +1,21 @@
+"""What a failed test shows of its lab."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from interop.lab import Lab
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the state and the logs of the nodes of a lab that several tests share."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        labs = [value for value in item.funcargs.values() if isinstance(value, Lab)]
+        report.sections += [(f"{node.name} ({type(node).__name__})", node.report()) for lab in labs for node in lab]
+    return report

@@ -1,0 +1,38 @@
+"""evpnd with BIRD 3.4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from interop import capture, checks, fabric
+from interop.lab import Lab
+from interop.vtep_tests import HERE, VtepTests
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab(fabric.pair("evpnd", "bird")) as lab:
+        capture.record(lab["switch"], "eth1")
+        yield lab
+
+
+class TestBird(VtepTests):
+    """What every VTEP must do with evpnd."""
+
+
+def test_external_session() -> None:
+    with Lab(fabric.pair("evpnd", "bird", asns=(65001, 65002))) as lab:
+        capture.record(lab["switch"], "eth1")
+        checks.sessions(lab)
+        checks.joined(lab)
+        assert capture.faults(lab["switch"], HERE) == []
+
+
+def test_two_evpnds_through_bird_as_reflector() -> None:
+    with Lab(fabric.reflected("evpnd", "evpnd", "bird")) as lab:
+        checks.joined(lab)
+        checks.roams(lab, 2, seen_from=1, most_lost=15)
+        lab["reflector"].restart()
+        checks.joined(lab)

@@ -1,0 +1,140 @@
+"""evpnd with GoBGP 3.10 and 4.8: a reflector between two evpnds, and a peer on the wire that says what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from interop import capture, checks, fabric
+from interop.fabric import ASN, Neighbor, Speaker, pod_mac, vtep_address
+from interop.kinds import Gobgp, Vtep
+from interop.lab import Lab
+from interop.vtep_tests import HERE, evpnd_of
+
+GOBGP = vtep_address(9)
+VERSIONS = ["gobgp3", "gobgp"]
+
+
+def gobgp_of(lab: Lab) -> Gobgp:
+    return next(node for node in lab if isinstance(node, Gobgp))
+
+
+class TestReflector:
+    """evpnd - GoBGP - evpnd."""
+
+    @pytest.fixture(scope="class", params=VERSIONS)
+    def lab(self, request: pytest.FixtureRequest) -> Iterator[Lab]:
+        with Lab(fabric.reflected("evpnd", "evpnd", request.param)) as lab:
+            capture.record(lab["switch"], "eth1")
+            yield lab
+
+    def sessions(self, lab: Lab) -> None:
+        for number in (1, 2):
+            node = lab.vtep(number)
+            lab.wait(lambda node=node: node.established(GOBGP), 20, f"{node.name}: session with the reflector")  # type: ignore[misc]
+
+    def test_types_2_and_3_go_both_ways_and_pods_ping(self, lab: Lab) -> None:
+        self.sessions(lab)
+        checks.joined(lab)
+
+    def test_a_mac_moves_there_and_back(self, lab: Lab) -> None:
+        for to in (2, 1):
+            checks.roams(lab, to, seen_from=1, most_lost=15)
+
+    def test_a_mac_that_vanishes_is_withdrawn_through_it(self, lab: Lab) -> None:
+        lab.vtep(1).run("ip link set eth2 down")
+        checks.no_remote_mac(lab, 2, pod_mac(1))
+        lab.vtep(1).run("ip link set eth2 up")
+        checks.joined(lab)
+
+    def test_the_reflector_restarts(self, lab: Lab) -> None:
+        reflector = gobgp_of(lab)
+        for end in (reflector.stop, reflector.kill):
+            end()
+            checks.no_floods(lab, 1)
+            reflector.start()
+            self.sessions(lab)
+            checks.joined(lab)
+
+    def test_sessions_flap(self, lab: Lab) -> None:
+        for _ in range(3):
+            gobgp_of(lab).run(f"gobgp neighbor {HERE} reset")
+            self.sessions(lab)
+        checks.joined(lab)
+
+    def test_z_tshark_finds_nothing_malformed(self, lab: Lab) -> None:
+        assert capture.updates(lab["switch"], HERE) > 3
+        assert capture.faults(lab["switch"], HERE) == []
+
+
+class TestWire:
+    """evpnd and GoBGP face to face."""
+
+    @pytest.fixture(scope="class", params=VERSIONS)
+    def lab(self, request: pytest.FixtureRequest) -> Iterator[Lab]:
+        evpnd = fabric.vtep("evpnd", Speaker(HERE, ASN, (Neighbor(GOBGP, ASN),)))
+        gobgp = fabric.speaker_only(request.param, Speaker(GOBGP, ASN, (Neighbor(HERE, ASN),), vnis=()))
+        with Lab(fabric.segment("wire", [("host1", evpnd)], [("gobgp", gobgp)])) as lab:
+            capture.record(lab["switch"], "eth1")
+            yield lab
+
+    def announce(self, lab: Lab, route: str, verb: str = "add") -> None:
+        common = f"rd {GOBGP}:100 rt {ASN}:100 encap vxlan"
+        gobgp_of(lab).run(f"gobgp global rib {verb} -a evpn {route.format(common=common)}")
+
+    def routes(self, lab: Lab) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = evpnd_of(lab).show(f"routes --peer {GOBGP}")
+        return rows
+
+    def test_a_type_3_makes_a_flood_entry(self, lab: Lab) -> None:
+        node = lab.vtep(1)
+        lab.wait(lambda: node.established(GOBGP), 20, "session")
+        route = f"multicast {GOBGP} etag 0 {{common}} pmsi ingress-repl 100 {GOBGP}"
+        self.announce(lab, route)
+        lab.wait(lambda: node.kernel_floods(checks.DEVICE) == {GOBGP}, 10, "flood entry")
+        self.announce(lab, route, "del")
+        checks.no_floods(lab, 1)
+        self.announce(lab, route)
+
+    def test_a_type_2_makes_forwarding_entries(self, lab: Lab) -> None:
+        node = lab.vtep(1)
+        for mac, address in (("02:aa:00:00:00:01", "0.0.0.0"), ("02:aa:00:00:00:02", "192.168.100.77")):
+            route = f"macadv {mac} {address} etag 0 label 100 {{common}}"
+            self.announce(lab, route)
+            lab.wait(lambda mac=mac: node.kernel_macs(checks.DEVICE).get(mac) == GOBGP, 10, f"{mac} in the kernel")  # type: ignore[misc]
+            self.announce(lab, route, "del")
+            checks.no_remote_mac(lab, 1, mac)
+
+    def test_other_types_are_kept_and_harm_nobody(self, lab: Lab) -> None:
+        self.announce(lab, "a-d esi ARBITRARY 11:22:33:44:55:66:77:88:99 etag 0 label 100 {common}")
+        self.announce(lab, f"esi {GOBGP} esi ARBITRARY 11:22:33:44:55:66:77:88:99 {{common}}")
+        self.announce(lab, "prefix 10.10.0.0/16 etag 0 label 5000 {common} router-mac 02:bb:00:00:00:01")
+        seen = lab.wait(lambda: {row["route_type"] for row in self.routes(lab)} >= {1, 4, 5}, 10, "types 1, 4 and 5")
+        assert seen
+        assert lab.vtep(1).established(GOBGP)
+
+    def test_gobgp_reads_what_evpnd_says(self, lab: Lab) -> None:
+        lab["pod1"].run("ping -c 1 -W 1 192.168.100.200 || :")  # nobody's address: the question alone shows the pod
+        gobgp = gobgp_of(lab)
+
+        def types() -> set[int]:
+            return {path["nlri"]["type"] for path in gobgp.routes() if str(path["nlri"]["value"]).count(HERE)}
+
+        lab.wait(lambda: types() == {2, 3}, 10, "evpnd's types 2 and 3 in GoBGP")
+        wanted = [path for path in gobgp.routes() if path["nlri"]["value"].get("mac") == pod_mac(1)]
+        assert wanted and wanted[0]["nlri"]["value"]["labels"] == [100], wanted
+        assert f"{ASN}:100" in str(wanted[0]["attrs"])
+
+    def test_gobgp_restarts(self, lab: Lab) -> None:
+        gobgp, node = gobgp_of(lab), lab.vtep(1)
+        assert isinstance(node, Vtep)
+        gobgp.restart()
+        lab.wait(lambda: node.established(GOBGP), 20, "session")
+        checks.no_floods(lab, 1)
+        lab.wait(lambda: len(gobgp.routes()) >= 2, 10, "evpnd's routes in GoBGP again")
+
+    def test_z_tshark_finds_nothing_malformed(self, lab: Lab) -> None:
+        assert capture.updates(lab["switch"], HERE) >= 1
+        assert capture.faults(lab["switch"], HERE) == []
