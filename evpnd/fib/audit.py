@@ -38,7 +38,7 @@ class Audit:
         if not self._mirror.is_vxlan(entry.ifindex):
             if entry.master:
                 macs = self._local.setdefault(entry.master, {})
-                macs[local_key(entry.vlan, entry.mac)] = local_entry(entry.ifindex, entry.state)
+                macs[local_key(entry.vlan, entry.mac)] = local_entry(entry.ifindex, entry.state, entry.flags)
             return
         key = fdb_key_of(entry, entry.vlan)
         if key is None:

@@ -33,11 +33,13 @@ class LocalEntry(NamedTuple):
     """Where a bridge has a MAC that is not behind VXLAN.
 
     dynamic: learned from traffic. static: somebody's intent (a pod's, a VM's). permanent: the host's own, such as the
-    address of the bridge or of a port; not a MAC to advertise, but one that no remote entry may displace.
+    address of the bridge or of a port; not a MAC to advertise, but one that no remote entry may displace. sticky: it
+    may not move to another port (RFC 7432 section 15.2).
     """
 
     port: int
     state: Literal["dynamic", "static", "permanent"]
+    sticky: bool = False
 
 
 def local_key(vlan: int, mac: bytes) -> bytes:
@@ -50,10 +52,10 @@ def split_local_key(key: bytes) -> tuple[int, bytes]:
 
 
 @lru_cache(maxsize=4096)
-def local_entry(port: int, state: int) -> LocalEntry:
+def local_entry(port: int, state: int, flags: int = 0) -> LocalEntry:
     if state & NUD_PERMANENT:
         return LocalEntry(port, "permanent")
-    return LocalEntry(port, "static" if state & NUD_NOARP else "dynamic")
+    return LocalEntry(port, "static" if state & NUD_NOARP else "dynamic", bool(flags & NTF_STICKY))
 
 
 class Notes:
@@ -199,7 +201,7 @@ class Mirror:
             if here is not None and here.port == entry.ifindex:
                 self.vacate(entry.master, key)
             return
-        self.occupy(entry.master, key, local_entry(entry.ifindex, entry.state))
+        self.occupy(entry.master, key, local_entry(entry.ifindex, entry.state, entry.flags))
 
     def occupy(self, bridge: int, key: bytes, entry: LocalEntry) -> None:
         """A MAC is on a port that is not VXLAN: remember, and note that an entry of ours lost its bridge's half."""

@@ -1,0 +1,192 @@
+"""The MAC-VRFs of this host: made and dropped as VNIs come and go, and fed with the Loc-RIB's changes.
+
+Owns which VNI has an instance, its route distinguisher and targets, and the index from targets to instances. The set of
+instances is a function of the devices and the configuration, in whatever order they appear; when it changes, the whole
+Loc-RIB is looked at once more. Knows nothing of sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from evpnd.bgp.rib import AdjRibIn, Path, Rib
+from evpnd.config import BgpConfig, EvpnConfig
+from evpnd.evpn.extended_community import encapsulations_of, route_target_from_text, route_targets_of, to_text
+from evpnd.evpn.macvrf import VXLAN, Fdb, MacVrf
+from evpnd.evpn.targets import (
+    ImportRule,
+    TargetIndex,
+    default_import_rule,
+    derived_target,
+    import_rule,
+)
+from evpnd.evpn.values import ip_from_text, rd_from_text
+from evpnd.fib.discovery import VniDevice
+from evpnd.fib.mirror import LocalEntry
+
+LocalMacs = Callable[[int], list[tuple[int, bytes, LocalEntry]]]  # bridge -> (VLAN, MAC, where)
+
+MAC_IP = 2
+MULTICAST = 3
+MAC_IN_KEY = slice(14, 20)  # route type, RD (8), Ethernet tag (4), MAC length, MAC: RFC 7432 section 7.2
+
+
+class Instances:
+    """All MAC-VRFs, by VNI and by bridge and VLAN."""
+
+    def __init__(self, bgp: BgpConfig, evpn: EvpnConfig, rib: Rib, local_in: AdjRibIn, fdb: Fdb) -> None:
+        self._bgp = bgp
+        self._evpn = evpn
+        self._rib = rib
+        self._local_in = local_in
+        self._fdb = fdb
+        self.vnis: dict[int, VniDevice] = {}
+        self.by_vni: dict[int, MacVrf] = {}
+        self._by_bridge: dict[tuple[int, int], MacVrf] = {}
+        self._numbers: dict[int, int] = {}  # VNI -> the number in its derived RD
+        self._index: TargetIndex[MacVrf] = TargetIndex()
+        self._generation = 0
+
+    # Devices
+
+    def set_vnis(self, vnis: Mapping[int, VniDevice], local: LocalMacs) -> None:
+        """The kernel's VNIs changed; `local` gives the local MACs that a bridge has already."""
+        before, self.vnis = self.vnis, dict(vnis)
+        changed = {vni for vni in before.keys() | vnis.keys() if _identity(before.get(vni)) != _identity(vnis.get(vni))}
+        fresh: list[MacVrf] = []
+        for vni in sorted(changed):
+            if (old := self.by_vni.pop(vni, None)) is not None:
+                old.close()
+            device = vnis.get(vni)
+            if device is not None and device.problem is None:
+                fresh.append(self._make(device))
+        self._by_bridge = {(vrf.device.bridge, vrf.device.vlan): vrf for vrf in self.by_vni.values()}
+        if changed:
+            self._reindex()
+        for vrf in fresh:
+            for vlan, mac, entry in local(vrf.device.bridge):
+                if vlan == vrf.device.vlan:
+                    vrf.learn(mac, entry)
+
+    def _make(self, device: VniDevice) -> MacVrf:
+        settings = self._evpn.settings(device.vni)
+        vrf = MacVrf(
+            device,
+            self._rd(device.vni, settings.rd),
+            self._imports(device.vni, settings.import_targets),
+            self._exports(device.vni, settings.export_targets),
+            rib=self._rib,
+            local_in=self._local_in,
+            fdb=self._fdb,
+            advertise=settings.advertise,
+            flooding=settings.flooding,
+        )
+        self.by_vni[device.vni] = vrf
+        vrf.open()
+        return vrf
+
+    def _rd(self, vni: int, configured: str | None) -> bytes:
+        """`router_id:N` (RFC 7432 section 7.9): N is the VNI where it fits, else the highest number that is free."""
+        if configured is not None:
+            return rd_from_text(configured)
+        number = self._numbers.get(vni)
+        if number is None:
+            taken = set(self._numbers.values()) | {other for other in self.vnis if other <= 0xFFFF}
+            number = vni if vni <= 0xFFFF else next(n for n in range(0xFFFF, 0, -1) if n not in taken)
+            self._numbers[vni] = number
+        return b"\x00\x01" + ip_from_text(self._bgp.router_id) + number.to_bytes(2, "big")
+
+    def _imports(self, vni: int, configured: tuple[str, ...] | None) -> ImportRule:
+        if configured is not None:
+            return import_rule(configured)
+        return default_import_rule(self._bgp.asn, vni, any_asn=self._evpn.import_rule == "*:VNI")
+
+    def _exports(self, vni: int, configured: tuple[str, ...] | None) -> tuple[bytes, ...]:
+        if configured is not None:
+            return tuple(route_target_from_text(text) for text in configured)
+        return (derived_target(self._bgp.asn, vni, self._evpn.route_targets),)
+
+    # Local MACs
+
+    def local_macs(self, changes: list[tuple[int, int, bytes, LocalEntry | None]]) -> None:
+        """MACs on local ports appeared, moved (an entry) or vanished (None)."""
+        for bridge, vlan, mac, entry in changes:
+            vrf = self._by_bridge.get((bridge, vlan))
+            if vrf is None:
+                continue
+            if entry is None or entry.state == "permanent":  # the host's own addresses are no hosts of the segment
+                vrf.forget(mac)
+            else:
+                vrf.learn(mac, entry)
+
+    # Routes
+
+    def importers(self, path: Path) -> tuple[MacVrf, ...]:
+        """The instances that import a path's routes; none where it asks for another encapsulation than VXLAN."""
+        if path.source.local or not self._is_vxlan(path):
+            return ()
+        return self._index.importers(path.attributes.extended_communities)
+
+    def _is_vxlan(self, path: Path) -> bool:
+        """RFC 8365 section 5.1.3: absence means MPLS, but many VXLAN speakers leave it out."""
+        encapsulations = encapsulations_of(path.attributes.extended_communities)
+        return VXLAN in encapsulations or not (encapsulations or self._evpn.encapsulation_absent == "reject")
+
+    def why_not_imported(self, path: Path) -> str:
+        """In words, why no instance imports a path's routes."""
+        if not self._is_vxlan(path):
+            return "not imported: its encapsulation is not VXLAN"
+        targets = route_targets_of(path.attributes.extended_communities)
+        if not targets:
+            return "not imported: it has no route target"
+        return f"not imported: no VNI here imports {' '.join(to_text(target) for target in targets)}"
+
+    def apply(self, changes: Mapping[bytes, Path | None]) -> None:
+        """The best paths of these keys changed, from the given ones to those in the Loc-RIB now."""
+        table, generation = self._rib.table, self._generation
+        for key, old in changes.items():
+            found = table.get(key)
+            new: Path | None = found[0] if found.__class__ is tuple else found  # type: ignore[assignment]
+            if new is old:
+                continue
+            if new is not None and new.generation != generation:
+                new.instances = self.importers(new)
+                new.generation = generation
+            self._move(key, new, () if old is None else old.instances, () if new is None else new.instances)
+
+    def _move(self, key: bytes, path: Path | None, before: tuple[MacVrf, ...], after: tuple[MacVrf, ...]) -> None:
+        if key[0] == MAC_IP:
+            mac = key[MAC_IN_KEY]
+            for vrf in after:
+                vrf.add_mac(key, mac, path)  # type: ignore[arg-type]
+            for vrf in before:
+                if vrf not in after:
+                    vrf.remove_mac(key, mac)
+        elif key[0] == MULTICAST:
+            for vrf in after:
+                vrf.add_vtep(key, path)  # type: ignore[arg-type]
+            for vrf in before:
+                if vrf not in after:
+                    vrf.remove_vtep(key)
+
+    def _reindex(self) -> None:
+        """The instances changed: bring the whole Loc-RIB into the new ones, and out of those that are gone."""
+        self._index = TargetIndex((vrf, vrf.imports) for vrf in self.by_vni.values())
+        self._generation += 1
+        moves: dict[Path, tuple[tuple[MacVrf, ...], tuple[MacVrf, ...]]] = {}
+        for key, found in self._rib.table.items():
+            path = found if isinstance(found, Path) else found[0]
+            move = moves.get(path)
+            if move is None:
+                move = moves[path] = (path.instances, self.importers(path))
+            if move[0] != move[1]:
+                self._move(key, path, *move)
+        for path, (_, after) in moves.items():
+            path.instances, path.generation = after, self._generation
+
+
+def _identity(device: VniDevice | None) -> tuple[object, ...] | None:
+    """What an instance is built on; the rest of a device may change under it (a bridge's MAC does with its ports)."""
+    if device is None or device.problem is not None:
+        return None
+    return (device.ifindex, device.bridge, device.vlan, device.vtep)

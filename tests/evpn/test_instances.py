@@ -1,0 +1,137 @@
+"""Instances over time: route distinguishers and targets, and any order of events ending in the same state."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evpnd.config import EvpnConfig, VniSettings
+from evpnd.evpn.extended_community import to_text
+from evpnd.evpn.values import rd_text
+from tests.evpn.scene import Host, device
+
+A = "10.0.0.1"
+
+
+def test_rd_is_the_vni_or_the_highest_free_number() -> None:
+    host = Host()
+    host.vnis(device(100), device(70000, 11), device(70001, 12), device(65535, 13))
+    rds = {vni: rd_text(vrf.rd) for vni, vrf in host.instances.by_vni.items()}
+    assert rds == {
+        100: "10.0.0.5:100",
+        65535: "10.0.0.5:65535",
+        70000: "10.0.0.5:65534",
+        70001: "10.0.0.5:65533",
+    }
+
+
+def test_rd_and_targets_from_the_configuration() -> None:
+    own = VniSettings(vni=100, rd="65001:7", import_targets=("65009:1", "*:5"), export_targets=("65009:2",))
+    host = Host(EvpnConfig(vnis={100: own}))
+    host.vnis(device())
+    assert rd_text(host.vrf.rd) == "65001:7"
+    assert [to_text(target) for target in host.vrf.exports] == ["rt:65009:2"]
+    host.mac_route(A, target="65001:100")
+    assert host.where() is None
+    host.mac_route(A, target="65001:5")
+    assert host.where() == A
+
+
+@pytest.mark.parametrize(("derivation", "target"), [("asn", "rt:65001:100"), ("rfc8365", "rt:65001:268435556")])
+def test_derived_targets(derivation: str, target: str) -> None:
+    host = Host(EvpnConfig(route_targets=derivation))  # type: ignore[arg-type]
+    host.vnis(device())
+    assert [to_text(octets) for octets in host.vrf.exports] == [target]
+
+
+def test_broken_device_has_no_instance_until_it_works() -> None:
+    host = Host()
+    host.mac_route(A)
+    host.vnis(device(problem="vx100 is down"))
+    assert not host.instances.by_vni
+    assert not host.fdb
+    host.vnis(device())
+    assert host.where() == A
+
+
+def test_device_with_a_new_index_moves_everything() -> None:
+    host = Host()
+    host.vnis(device(ifindex=10))
+    host.mac_route(A)
+    before = set(host.fdb)
+    host.vnis(device(ifindex=20))
+    assert len(host.fdb) == 1
+    assert not before & set(host.fdb)
+    assert host.where() == A
+
+
+def test_change_of_what_does_not_matter_keeps_the_instance() -> None:
+    from dataclasses import replace
+
+    host = Host()
+    host.vnis(device())
+    vrf = host.vrf
+    host.vnis(replace(device(), bridge_mac=bytes(6), mtu=1450))
+    assert host.vrf is vrf
+
+
+def test_why_a_route_is_not_imported() -> None:
+    host = Host()
+    host.vnis(device())
+    key = host.mac_route(A, target="65001:200")
+    path = host.rib.best(key)
+    assert path is not None
+    assert host.instances.why_not_imported(path) == "not imported: no VNI here imports rt:65001:200"
+
+
+# Any order
+
+STEPS = ("device", "other device", "mac a", "mac b", "mac ip", "flood", "local", "withdraw", "gone", "down", "targets")
+
+
+def perform(host: Host, step: str, devices: dict[int, object]) -> None:
+    if step == "device":
+        devices[100] = device(100, 10)
+    elif step == "other device":
+        devices[200] = device(200, 20)
+    elif step == "gone":
+        devices.pop(100, None)
+    elif step == "down":
+        devices[100] = device(100, 10, problem="vx100 is down")
+    elif step == "mac a":
+        host.mac_route(A, "02:00:00:00:00:02")
+    elif step == "mac b":
+        host.mac_route("10.0.0.2", "02:00:00:00:00:02", (1, False), peer=2)
+    elif step == "mac ip":
+        host.mac_route(A, "02:00:00:00:00:02", ip="10.1.0.1")
+    elif step == "targets":
+        host.mac_route(A, "02:00:00:00:00:02", target="65001:200")
+    elif step == "flood":
+        host.multicast_route(A)
+    elif step == "local":
+        host.learn("02:00:00:00:00:03")
+    elif step == "withdraw":
+        host.rib.withdraw(host.peer(1), list(host.peer(1).paths))
+        host.settle()
+    host.vnis(*devices.values())  # type: ignore[arg-type]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(STEPS), max_size=12))
+def test_end_state_depends_on_what_is_there_and_not_on_its_history(steps: list[str]) -> None:
+    """A host that went through anything holds what one holds that saw only the outcome."""
+    host, devices = Host(), dict[int, object]()
+    for step in steps:
+        perform(host, step, devices)
+
+    fresh = Host()
+    fresh.local = dict(host.local)
+    for number, rib_in in host.peers.items():
+        for key, path in rib_in.paths.items():
+            fresh.rib.announce(fresh.peer(number), path.attributes, path.next_hop, [(key, path.body)])
+    fresh.vnis(*devices.values())  # type: ignore[arg-type]
+
+    assert dict(host.fdb) == dict(fresh.fdb)
+    assert host.local_in.paths.keys() == fresh.local_in.paths.keys()
+    assert host.instances.by_vni.keys() == fresh.instances.by_vni.keys()

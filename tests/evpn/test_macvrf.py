@@ -1,0 +1,240 @@
+"""One VNI: remote MACs, flood list, local MACs, and moves between all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from evpnd.config import EvpnConfig, VniSettings
+from evpnd.evpn.mobility import MAX_SEQUENCE
+from evpnd.evpn.values import ip_from_text, mac_from_text
+from evpnd.fib.intent import fdb_value, flood_key
+from tests.evpn.scene import MAC, OWN_VTEP, Host, device
+
+A, B = "10.0.0.1", "10.0.0.9"  # below and above our own VTEP
+
+
+@pytest.fixture
+def host() -> Host:
+    host = Host()
+    host.vnis(device())
+    return host
+
+
+def test_remote_mac_points_at_its_vtep_until_withdrawn(host: Host) -> None:
+    key = host.mac_route(A)
+    assert host.where() == A
+    host.withdraw(key)
+    assert host.where() is None
+
+
+def test_route_with_mac_and_ip_alone_installs_the_mac(host: Host) -> None:
+    key = host.mac_route(A, ip="10.1.0.1")
+    assert host.where() == A
+    assert host.vrf.addresses(mac_from_text(MAC)) == ["10.1.0.1"]
+    host.withdraw(key)
+    assert not host.vrf.remote
+
+
+def test_mac_stays_while_one_of_its_routes_does(host: Host) -> None:
+    only_mac, with_ip = host.mac_route(A), host.mac_route(A, ip="10.1.0.1")
+    host.withdraw(only_mac)
+    assert host.where() == A
+    host.withdraw(with_ip)
+    assert host.where() is None
+
+
+def test_own_next_hop_is_never_installed(host: Host) -> None:
+    host.mac_route(OWN_VTEP)
+    assert host.where() is None
+
+
+def test_next_hop_of_the_other_address_family_is_not_installed(host: Host) -> None:
+    host.rib.announce(host.peer(1), *_v6_route(host))
+    host.settle()
+    assert host.where() is None
+
+
+def _v6_route(host: Host) -> tuple[object, ...]:
+    from tests.evpn.scene import attributes
+
+    key = host.mac_route(A)
+    host.withdraw(key)
+    return attributes(), ip_from_text("2001:db8::1"), [(key, bytes(13))]
+
+
+def test_route_of_another_vni_stays_out(host: Host) -> None:
+    host.mac_route(A, target="65001:200", vni=200)
+    host.mac_route(A, target="65001:65636")
+    assert not host.vrf.remote
+    assert not any(value == fdb_value(ip_from_text(A)) for value in host.fdb.values())
+
+
+def test_change_of_targets_takes_the_route_out(host: Host) -> None:
+    host.mac_route(A)
+    host.mac_route(A, target="65001:200")
+    assert host.where() is None
+    assert not host.vrf.remote
+
+
+def test_higher_sequence_wins_whatever_the_order(host: Host) -> None:
+    host.mac_route(B, mobility=(2, False))
+    host.mac_route(A, mobility=(1, False))
+    assert host.where() == B
+    host.mac_route(A, mobility=(3, False))
+    assert host.where() == A
+
+
+def test_lower_next_hop_wins_among_equal_sequences(host: Host) -> None:
+    host.mac_route(B)
+    host.mac_route(A)
+    assert host.where() == A
+
+
+def test_sticky_remote_mac_is_written_as_sticky(host: Host) -> None:
+    host.mac_route(A, mobility=(0, True))
+    assert host.fdb[host.vrf.intent(mac_from_text(MAC))] == fdb_value(ip_from_text(A), sticky=True)
+
+
+# Local MACs
+
+
+def test_new_local_mac_is_advertised_without_mobility(host: Host) -> None:
+    host.learn()
+    assert host.advertised() == (0, False)
+    host.forget()
+    assert host.advertised() is None
+
+
+def test_mac_that_comes_here_gets_the_next_sequence(host: Host) -> None:
+    host.mac_route(A, mobility=(4, False))
+    host.learn()
+    assert host.advertised() == (5, False)
+    assert host.where() is None
+
+
+def test_mac_that_leaves_is_withdrawn_and_installed(host: Host) -> None:
+    host.learn()
+    host.mac_route(B, mobility=(1, False))
+    assert host.advertised() is None
+    assert host.where() == B
+    host.learn()
+    assert host.advertised() == (2, False)
+    assert host.where() is None
+
+
+def test_older_remote_route_does_not_move_a_local_mac(host: Host) -> None:
+    host.mac_route(A, mobility=(4, False))
+    host.learn()
+    host.mac_route(B, mobility=(3, False))
+    assert host.advertised() == (5, False)
+    assert host.where() is None
+
+
+@pytest.mark.parametrize(("vtep", "stays"), [(A, False), (B, True)])
+def test_equal_sequences_are_decided_by_the_lower_vtep(host: Host, vtep: str, stays: bool) -> None:
+    host.learn()
+    host.mac_route(vtep)
+    assert (host.advertised() is not None) is stays
+    assert (host.where() is None) is stays
+
+
+def test_move_between_ports_of_this_host_is_not_told_to_peers(host: Host) -> None:
+    host.learn(port=7)
+    before = host.local_in.paths.copy()
+    host.learn(port=8)
+    assert host.local_in.paths == before
+    assert host.vrf.local[mac_from_text(MAC)].port == 8
+
+
+def test_sequence_stops_at_its_end(host: Host) -> None:
+    host.mac_route(B, mobility=(MAX_SEQUENCE, False))
+    host.learn()
+    assert host.advertised() == (MAX_SEQUENCE, False)
+
+
+def test_sticky_remote_mac_does_not_move_here(host: Host) -> None:
+    key = host.mac_route(A, mobility=(0, True))
+    host.learn()
+    assert host.advertised() is None
+    assert host.where() == A
+    assert "sticky" in host.vrf.conflicts[mac_from_text(MAC)]
+    host.withdraw(key)
+    assert not host.vrf.conflicts
+
+
+def test_sticky_local_mac_is_advertised_so_and_stays(host: Host) -> None:
+    host.learn(sticky=True)
+    host.mac_route(A, mobility=(9, False))
+    assert host.advertised() == (0, True)
+    assert host.where() is None
+
+
+def test_vanished_local_mac_gives_way_to_the_remote_one(host: Host) -> None:
+    host.learn()
+    host.mac_route(B)
+    assert host.where() is None
+    host.forget()
+    assert host.where() == B
+
+
+# Flood list
+
+
+def flooded(host: Host) -> set[bytes]:
+    return {vtep for vtep in map(ip_from_text, (A, B, OWN_VTEP)) if flood_key(10, 0, vtep) in host.fdb}
+
+
+def test_flood_list_follows_type_3_routes(host: Host) -> None:
+    one, two = host.multicast_route(A), host.multicast_route(B)
+    assert flooded(host) == {ip_from_text(A), ip_from_text(B)}
+    host.withdraw(one)
+    assert flooded(host) == {ip_from_text(B)}
+    host.withdraw(two)
+    assert not flooded(host)
+
+
+def test_flooding_goes_to_the_tunnel_s_endpoint(host: Host) -> None:
+    host.multicast_route(A, endpoint=B)
+    assert flooded(host) == {ip_from_text(B)}
+    host.multicast_route(A, endpoint=A)
+    assert flooded(host) == {ip_from_text(A)}
+
+
+def test_two_routes_for_one_vtep_count_once_and_last(host: Host) -> None:
+    one, two = host.multicast_route(A), host.multicast_route(B, endpoint=A)
+    host.withdraw(one)
+    assert flooded(host) == {ip_from_text(A)}
+    host.withdraw(two)
+    assert not flooded(host)
+
+
+def test_no_tunnel_attribute_no_flooding(host: Host) -> None:
+    host.multicast_route(A, pmsi=False)
+    host.multicast_route(B)
+    host.multicast_route(B, pmsi=False)
+    assert not flooded(host)
+
+
+def test_own_vtep_is_not_flooded_to(host: Host) -> None:
+    host.multicast_route(OWN_VTEP)
+    assert not flooded(host)
+
+
+def test_settings_of_a_vni() -> None:
+    quiet = VniSettings(vni=100, advertise=False, flooding=False)
+    host = Host(EvpnConfig(vnis={100: quiet}))
+    host.vnis(device())
+    host.learn()
+    host.multicast_route(A)
+    assert not host.local_in.paths
+    assert not flooded(host)
+
+
+def test_end_of_a_vni_takes_everything_back(host: Host) -> None:
+    host.learn()
+    host.mac_route(A, "02:00:00:00:00:02")
+    host.multicast_route(A)
+    host.vnis()
+    assert not host.fdb
+    assert not host.local_in.paths
+    assert not any(path.source.local for key in host.rib.table for path in host.rib.paths(key))
