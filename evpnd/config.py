@@ -52,6 +52,7 @@ class BgpConfig:
     listen: tuple[str, ...] = ("0.0.0.0", "::")  # empty: accept nothing, only connect
     hold_time_s: int = 90
     connect_retry_s: int = 10
+    restart_time_s: int = 120  # 0: peers drop our routes at once (RFC 4724)
     cluster_id: str | None = None  # None: the router id (RFC 4456 section 7)
     peers: tuple[PeerSettings, ...] = ()
 

@@ -39,7 +39,7 @@ class Action(IntEnum):
 
 
 class ProtocolError(EvpndError):
-    """Bytes that break the protocol, with the NOTIFICATION they deserve (RFC 4271 section 6) and the RFC 7606 action."""
+    """Bytes that break the protocol, the NOTIFICATION they deserve (RFC 4271 section 6) and the RFC 7606 action."""
 
     def __init__(
         self, code: int, subcode: int, data: bytes = b"", message: str = "", action: Action = Action.RESET

@@ -86,6 +86,12 @@ BGP = Table(
             field="connect_retry_s",
         ),
         Key(
+            "restart_time",
+            kinds.integer(0, 4095, unit="seconds"),
+            "How long peers keep our routes while we restart (RFC 4724); 0: not at all.",
+            field="restart_time_s",
+        ),
+        Key(
             "cluster_id",
             kinds.ipv4_id(),
             "The cluster of a route reflector (RFC 4456 section 7); without it, the router id.",

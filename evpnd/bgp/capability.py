@@ -44,6 +44,10 @@ class ExtendedNextHop(NamedTuple):
     next_hop_afi: int
 
 
+RESTARTED, NOTIFICATIONS = 0x8, 0x4  # flags of the graceful restart capability (RFC 4724 section 3, RFC 8538)
+FORWARDING = 0x80  # flag of a family in it
+
+
 class GracefulFamily(NamedTuple):
     """One family of the graceful restart capability; bit 0x80 of `flags`: forwarding state preserved."""
 
@@ -52,7 +56,7 @@ class GracefulFamily(NamedTuple):
 
     @property
     def preserved(self) -> bool:
-        return bool(self.flags & 0x80)
+        return bool(self.flags & FORWARDING)
 
 
 class GracefulRestart(NamedTuple):
@@ -64,11 +68,19 @@ class GracefulRestart(NamedTuple):
 
     @property
     def restarted(self) -> bool:
-        return bool(self.flags & 0x8)
+        return bool(self.flags & RESTARTED)
 
     @property
     def notification(self) -> bool:
-        return bool(self.flags & 0x4)
+        return bool(self.flags & NOTIFICATIONS)
+
+    def covers(self, family: Family) -> bool:
+        """Whether the family's routes may be kept while the speaker restarts (RFC 4724 section 4.2)."""
+        return self.restart_time_s > 0 and any(entry.family == family for entry in self.families)
+
+    def preserved(self, family: Family) -> bool:
+        """Whether the speaker has kept forwarding for the family over its restart."""
+        return any(entry.family == family and entry.preserved for entry in self.families)
 
 
 class LongLivedFamily(NamedTuple):

@@ -6,6 +6,7 @@ Owns the numbers only; whoever shows them reads the fields.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evpnd.bgp.framing import KEEPALIVE, NOTIFICATION, OPEN, ROUTE_REFRESH, UPDATE
@@ -42,12 +43,14 @@ class Counters:
     sent: Counter[int] = field(default_factory=Counter)
     octets_received: int = 0
     octets_sent: int = 0
-    errors: Counter[Action] = field(default_factory=Counter)
+    errors: Counter[Action] = field(default_factory=Counter)  # UPDATEs with errors, by what they cost
     faults: deque[UpdateFault] = field(default_factory=lambda: deque(maxlen=ERRORS_KEPT))
     established: int = 0  # how often the session came up
     refused: int = 0  # connections of the peer's that were closed at once
 
-    def fault(self, at: float, error: ProtocolError, body: bytes) -> None:
-        """Count an UPDATE's error and keep the octets that show it."""
-        self.errors[error.action] += 1
-        self.faults.append(UpdateFault(at, error.action, str(error), body[:OCTETS_KEPT], len(body)))
+    def fault(self, at: float, errors: Sequence[ProtocolError], body: bytes) -> None:
+        """Count an UPDATE by the strongest of its errors, and keep the octets that show them."""
+        action = max(error.action for error in errors)
+        text = "; ".join(map(str, errors))
+        self.errors[action] += 1
+        self.faults.append(UpdateFault(at, action, text, body[:OCTETS_KEPT], len(body)))

@@ -47,6 +47,7 @@ class Cause(NamedTuple):
     error: ProtocolError | None = None  # what NOTIFY sends
     incoming: Connection | None = None
     negotiated: Negotiated | None = None
+    lost: bool = False  # the connection ended, and no NOTIFICATION said why
 
 
 class Machine:
@@ -61,6 +62,7 @@ class Machine:
         self.reason = ""  # what went wrong since the session was last established
         self.last_error = ""  # what went wrong last
         self.established_at = math.nan
+        self.restarted = config.restart_time_s > 0  # not established since the daemon started (RFC 4724 section 4.1)
         self.disabled: dict[Family, str] = {}  # families given up on this session, and why
         self.primary = Connection(State.IDLE)
         self.second: Connection | None = None
@@ -136,7 +138,7 @@ class Machine:
         self.fire(incoming, Event.TCP_CONFIRMED, Cause(cause.now))
 
     def _send_open(self, conn: Connection, before: State, cause: Cause) -> None:
-        self._write(conn, OPEN, encode_open(make_open(self.config)))
+        self._write(conn, OPEN, encode_open(make_open(self.config, restarted=self.restarted)))
 
     def _send_keepalive(self, conn: Connection, before: State, cause: Cause) -> None:
         self._write(conn, KEEPALIVE, _KEEPALIVE)
@@ -186,6 +188,7 @@ class Machine:
         negotiated = conn.negotiated
         if negotiated is not None:
             self.disabled.clear()
+            self.restarted = False
             self.begin_reading(conn, negotiated)
             self.reason = ""
             self.established_at = cause.now
@@ -204,7 +207,8 @@ class Machine:
         if before is State.ESTABLISHED:
             if cause.now - self.established_at >= STABLE_S:
                 self._failures = 0
-            self.outputs.append(out.Down(cause.text))
+            restart = conn.negotiated.graceful_restart if conn.negotiated is not None and cause.lost else None
+            self.outputs.append(out.Down(cause.text, restart))
         conn.attach(0, outgoing=False)
         conn.deadlines.clear()
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from evpnd.bgp import capability as caps
-from evpnd.bgp.capability import Capability, GracefulRestart
-from evpnd.bgp.family import IPV4_UNICAST, Family
+from evpnd.bgp.capability import FORWARDING, RESTARTED, Capability, GracefulFamily, GracefulRestart
+from evpnd.bgp.family import IPV4_UNICAST, L2VPN_EVPN, Family
 from evpnd.bgp.message import MAX_EXTENDED, MAX_SIZE, Open
 from evpnd.bgp.peer_config import PeerConfig
 from evpnd.bgp.update import Context
@@ -60,15 +60,20 @@ class Negotiated:
         return Context(as4=self.as4, ebgp=self.is_ebgp, extended_message=self.extended_message, families=self.families)
 
 
-def make_open(config: PeerConfig) -> Open:
-    """The OPEN that we send to this peer."""
+def make_open(config: PeerConfig, *, restarted: bool = False) -> Open:
+    """The OPEN that we send to this peer; `restarted`: the first one since the daemon started (RFC 4724 section 3)."""
     asn = config.local_asn
     capabilities = [Capability.multiprotocol(family) for family in config.families]
     capabilities += [Capability.route_refresh(), Capability.enhanced_route_refresh(), Capability.as4(asn)]
     if config.extended_message:
         capabilities.append(Capability.extended_message())
     # RFC 4724 section 3: without families it says that End-of-RIB will be sent; some send it only to those who say so.
-    capabilities.append(Capability.graceful_restart(GracefulRestart(0, 0, ())))
+    restart = GracefulRestart(0, 0, ())
+    if config.restart_time_s:
+        # What the kernel forwards stays as it is over a restart, so the forwarding state is always preserved.
+        kept = tuple(GracefulFamily(family, FORWARDING) for family in config.families if family == L2VPN_EVPN)
+        restart = GracefulRestart(RESTARTED if restarted else 0, config.restart_time_s, kept)
+    capabilities.append(Capability.graceful_restart(restart))
     if config.hostname:
         capabilities.append(Capability.fqdn(config.hostname))
     return Open(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from evpnd.bgp.capability import GracefulRestart
 from evpnd.bgp.family import Family
 from evpnd.bgp.negotiation import Negotiated
 from evpnd.bgp.update import Update
@@ -39,9 +40,14 @@ class Up(NamedTuple):
 
 
 class Down(NamedTuple):
-    """The established session has ended, for this reason."""
+    """The established session has ended, for this reason.
+
+    `restart` is what the peer said of restarts, when the connection was lost without a NOTIFICATION: its routes may be
+    kept meanwhile (RFC 4724 section 4.2).
+    """
 
     reason: str
+    restart: GracefulRestart | None = None
 
 
 class Refresh(NamedTuple):

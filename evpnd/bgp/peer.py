@@ -90,6 +90,11 @@ class Peer(Machine):
         self.enabled = False
         self._end(Event.MANUAL_STOP, Cause(now, "administratively down", cease(subcode, text)))
 
+    def abandon(self, now: float) -> None:
+        """End the session and stay down, without a NOTIFICATION: the peer keeps our routes (RFC 4724 section 4.1)."""
+        self.enabled = False
+        self._end(Event.MANUAL_STOP, Cause(now, "stopped"))
+
     def reset(self, now: float, text: str = "") -> None:
         """End the session and begin again at once."""
         self._end(Event.MANUAL_STOP, Cause(now, "administratively reset", cease(ADMINISTRATIVE_RESET, text)))
@@ -131,7 +136,7 @@ class Peer(Machine):
         """The connection couldn't be made, or has ended."""
         conn = self.connection(link)
         if conn is not None:
-            self.fire(conn, Event.TCP_FAILS, Cause(now, text))
+            self.fire(conn, Event.TCP_FAILS, Cause(now, text, lost=True))
 
     def flow(self, link: int, sent: int, backlog: int, now: float) -> None:
         """How many octets the transport has sent in all, and how many wait: the SendHoldTimer's food (RFC 9687)."""
@@ -189,7 +194,7 @@ class Peer(Machine):
                     self._update_error(conn, body, error, now)
                 else:
                     if update.errors:
-                        self._count_faults(body, update.errors, now)
+                        self.counters.fault(now, update.errors, body)
                     append(update)
                     continue
             else:
@@ -202,13 +207,9 @@ class Peer(Machine):
             self.counters.received[UPDATE] += updates
             conn.heard = now
 
-    def _count_faults(self, body: bytes, errors: tuple[ProtocolError, ...], now: float) -> None:
-        for error in errors:
-            self.counters.fault(now, error, body)
-
     def _update_error(self, conn: Connection, body: bytes, error: ProtocolError, now: float) -> None:
         """RFC 7606 section 2: an UPDATE that costs its family, or the session."""
-        self.counters.fault(now, error, body)
+        self.counters.fault(now, (error,), body)
         families = families_of(body) if error.action is Action.DISABLE else frozenset()
         if not families or conn.negotiated is None:
             self.fire(conn, Event.UPDATE_ERROR, Cause(now, error.message, error))

@@ -40,6 +40,7 @@ class PeerConfig:
     hostname: str = ""  # sent in the FQDN capability when set
     description: str = ""
     send_hold_s: float | None = None  # None: as RFC 9687 says
+    restart_time_s: int = 0  # how long the peer may keep our routes while we restart (RFC 4724); 0: not at all
     maximum_prefix: int = 0  # 0: no limit; counted by the RIB's owner
 
     def __post_init__(self) -> None:
@@ -83,6 +84,8 @@ class PeerConfig:
                 yield f"{name} must be 1 to 255, not {hops}"
         if self.password is not None and not 1 <= len(self.password.encode()) <= MD5_KEY_MAX:
             yield f"password must have 1 to {MD5_KEY_MAX} octets"
+        if not 0 <= self.restart_time_s <= 4095:
+            yield f"restart_time must be 0 to 4095 seconds, not {self.restart_time_s}"
         if not self.families:
             yield "families must name at least one address family"
 

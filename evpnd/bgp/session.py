@@ -18,6 +18,7 @@ from typing import Any, Protocol, cast
 
 from evpnd.bgp import outputs as out
 from evpnd.bgp.attributes import AttributeCache
+from evpnd.bgp.capability import GracefulRestart
 from evpnd.bgp.counters import Counters
 from evpnd.bgp.family import Family
 from evpnd.bgp.framing import ROUTE_REFRESH, UPDATE
@@ -31,7 +32,7 @@ from evpnd.bgp.update import Update
 from evpnd.errors import ProtocolError
 from evpnd.logs import bound
 
-LINGER_S = 2.0  # how long a closed connection may take to deliver its last NOTIFICATION
+LINGER_S = 1.0  # how long a closed connection may take to deliver its last NOTIFICATION
 WRITE_HIGH, WRITE_LOW = 256 * 1024, 64 * 1024  # octets waiting: above, the owner is to stop; below, it may go on
 
 CEASE, OUT_OF_RESOURCES = 6, 8
@@ -44,7 +45,8 @@ class SessionOwner(Protocol):
 
     def established(self, peer: Session, negotiated: Negotiated) -> None: ...
 
-    def down(self, peer: Session, reason: str) -> None: ...
+    def down(self, peer: Session, reason: str, restart: GracefulRestart | None) -> None:
+        """The session ended; `restart` is there when the peer may come back with its forwarding state kept."""
 
     def update(self, peer: Session, update: Update) -> None: ...
 
@@ -76,7 +78,8 @@ class Session:
         self._adopting: set[asyncio.Task[None]] = set()
         self._closing: set[Wire] = set()
         self._up: Wire | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = math.inf
         self._draining = False
         self._log = bound(_log, peer=config.address)
 
@@ -127,6 +130,14 @@ class Session:
     async def stop(self, text: str = "") -> None:
         """End the session, tell the peer why (RFC 9003), and return when its connections are closed."""
         self._peer.stop(self._loop.time(), text)
+        await self._end()
+
+    async def abandon(self) -> None:
+        """End the session without a word, so that the peer keeps our routes while we restart (RFC 4724)."""
+        self._peer.abandon(self._loop.time())
+        await self._end()
+
+    async def _end(self) -> None:
         self._drain()
         tasks = [*self._attempts.values(), *self._adopting]
         for task in tasks:
@@ -231,7 +242,7 @@ class Session:
     def _down(self, output: out.Down) -> None:
         self._up = None
         self._log.warning("down: %s", output.reason)
-        self.owner.down(self, output.reason)
+        self.owner.down(self, output.reason, output.restart)
 
     def _refresh(self, output: out.Refresh) -> None:
         self.owner.refresh(self, output.family, output.subtype)
@@ -314,12 +325,12 @@ class Session:
         """Keep one timer on the loop, at the earliest deadline or before it."""
         deadline = self._peer.deadline
         if self._timer is not None:
-            if self._timer.when() <= deadline:
+            if self._timer_at <= deadline:
                 return
             self._timer.cancel()
             self._timer = None
         if deadline < math.inf:
-            self._timer = self._loop.call_at(deadline, self._tick)
+            self._timer, self._timer_at = self._loop.call_at(deadline, self._tick), deadline
 
     def _tick(self) -> None:
         self._timer = None

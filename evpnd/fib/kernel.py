@@ -172,10 +172,11 @@ class Kernel:
         if self._reconciler.failures and self._retry_timer is None:
             self._retry_timer = self._loop.call_later(1.0, self._retry)
 
-    def sweep(self, keep: Iterable[int] = ()) -> None:
-        """Remove adopted entries that nobody desired since; `keep`: devices whose entries stay."""
-        self._reconciler.sweep(keep)
+    def sweep(self, keep: Iterable[int] = ()) -> int:
+        """Remove adopted entries that nobody desired since; `keep`: devices whose entries stay. How many they are."""
+        count = self._reconciler.sweep(keep)
         self.flush()
+        return count
 
     def resync(self, delay_s: float = 0.0) -> None:
         """Compare with the kernel in full, soon."""

@@ -98,13 +98,13 @@ class Reconciler:
                     self.dirty.update(self.held.pop(ifindex))
         notes.seized, notes.released, notes.disturbed = {}, {}, {}
 
-    def sweep(self, keep: Iterable[int] = ()) -> None:
-        """From now on what is not desired goes, except on the devices to keep."""
+    def sweep(self, keep: Iterable[int] = ()) -> int:
+        """From now on what is not desired goes, except on the devices to keep; how many entries go now."""
         self.swept = True
         kept = set(keep)
-        for key in self.mirror.owned.keys() - self.desired.keys():
-            if not kept or device_of(key) not in kept:
-                self.dirty[key] = None
+        stale = [key for key in self.mirror.owned.keys() - self.desired.keys() if device_of(key) not in kept]
+        self.dirty.update(dict.fromkeys(stale))
+        return len(stale)
 
     @property
     def stale(self) -> int:
