@@ -81,10 +81,14 @@ def next_hop_to_json(next_hop: bytes) -> str | None:
 
 
 def _open(message: Open) -> Json:
+    try:
+        asn = message.asn4
+    except ProtocolError:  # shown with the capability
+        asn = message.asn
     return {
         "type": "open",
         "version": message.version,
-        "asn": message.asn,
+        "asn": asn,
         "hold_time": message.hold_time_s,
         "router_id": ip_text(message.router_id),
         "capabilities": [capability_to_json(capability) for capability in message.capabilities],
