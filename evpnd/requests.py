@@ -24,7 +24,7 @@ from evpnd.evpn.values import mac_from_text, mac_text
 
 REQUEST_OCTETS = 65536  # the longest request
 ROWS_A_PART = 128  # of a long reply: what the loop waits for in one go, well under 5 ms
-ROUTE_TYPES = {"ethernet-ad": 1, "mac-ip": 2, "inclusive-multicast": 3, "ethernet-segment": 4, "ip-prefix": 5}
+ROUTE_TYPES = {"ad": 1, "mac-ip": 2, "multicast": 3, "segment": 4, "prefix": 5}
 
 Kind = Literal["bad-request", "unknown-command", "refused", "failed"]
 Filters = dict[str, object]
