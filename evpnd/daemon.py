@@ -84,8 +84,9 @@ class Daemon:
             await self._control.stop()
         if self._listener is not None:
             self._listener.close()
-        await asyncio.gather(*(session.abandon() for session in self.sessions.values()))
+        # The kernel first: the routes that go with their sessions must not take the forwarding with them.
         await self.kernel.close()
+        await asyncio.gather(*(session.abandon() for session in self.sessions.values()))
 
     # evpnd.fib.kernel.KernelOwner: the speaker's, which is made after the kernel
 
