@@ -304,7 +304,6 @@ def test_attributes_of_every_kind() -> None:
         as_path=AsPath(((2, (65001,)), (1, (65002, 65003)))),
         next_hop=bytes((10, 0, 0, 9)),
         med=10,
-        atomic_aggregate=True,
         aggregator=Aggregator(65001, bytes((10, 0, 0, 1))),
         communities=[0xFFFFFF01, 65001 << 16 | 7],
         originator_id=bytes((10, 0, 0, 3)),
@@ -312,7 +311,7 @@ def test_attributes_of_every_kind() -> None:
         pmsi=PmsiTunnel(0, 6, b"\0\0\x64", bytes((10, 0, 0, 2))),
         large_communities=[LargeCommunity(65001, 1, 2)],
         otc=65001,
-        others=[Attribute(0xE0, 99, b"\x01\x02")],
+        others=[Attribute(0x40, 6, b""), Attribute(0xE0, 99, b"\x01\x02")],
     )
     assert decode.attributes_to_json(attributes) == {
         "origin": "igp",
