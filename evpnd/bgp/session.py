@@ -206,7 +206,7 @@ class Session:
     def _perform(self, output: out.Output) -> None:
         try:
             if type(output) is Update:
-                if self._up is not None:
+                if self._peer.primary.state is State.ESTABLISHED:  # else the owner has just ended the session
                     self.owner.update(self, output)
             else:
                 _PERFORM[type(output)](self, output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ from typing import Any
 import uvloop
 
 from evpnd.bgp.attributes import AttributeCache
+from evpnd.bgp.capability import GracefulRestart
 from evpnd.bgp.framing import KEEPALIVE, NOTIFICATION, frame
 from evpnd.bgp.listener import Listener
 from evpnd.bgp.message import Notification, decode_notification, encode_open
@@ -67,7 +69,7 @@ class Owner:
         self.up += 1
         self._tell("established", negotiated)
 
-    def down(self, peer: Session, reason: str) -> None:
+    def down(self, peer: Session, reason: str, restart: GracefulRestart | None) -> None:
         self.up -= 1
         self._tell("down", reason)
 
@@ -118,8 +120,10 @@ def session(config: PeerConfig, **options: Any) -> tuple[Session, Owner]:
 async def until(check: Callable[[], bool], limit_s: float = 10.0) -> None:
     """Wait for what no news tells."""
     async with asyncio.timeout(limit_s):
-        while not check():
-            await asyncio.sleep(0.01)
+        for turn in itertools.count():
+            if check():
+                return
+            await asyncio.sleep(0 if turn < 20 else 0.01)
 
 
 class Script:
