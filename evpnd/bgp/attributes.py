@@ -221,13 +221,14 @@ class AttributeCache:
             as4: WeakValueDictionary() for as4 in (True, False)
         }
         self._recent: dict[Form, dict[bytes, PathAttributes]] = {}
+        self._of_size = {as4: self.recent(Form(as4)) for as4 in (True, False)}
 
     def intern(self, raw: bytes, as4: bool = True) -> PathAttributes:
         """The set with these octets; the strongest ProtocolError when they are not valid as they are."""
-        form = Form(as4)
-        found = self.recent(form).get(raw)
+        found = self._of_size[as4].get(raw)
         if found is not None:
             return found
+        form = Form(as4)
         section = parse_section(raw, form)
         if section.reach or section.unreach:
             raise ProtocolError(UPDATE_ERROR, MALFORMED_LIST, message="MP_REACH_NLRI or MP_UNREACH_NLRI in a set")

@@ -69,7 +69,7 @@ class Open:
     router_id: bytes
     capabilities: tuple[Capability, ...] = ()
     # The optional parameters as they came, lengths included; None: written from `capabilities`.
-    parameters: bytes | None = field(default=None, repr=False)
+    parameters: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
     def asn4(self) -> int:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from evpnd.bgp.attribute_section import Attribute
-from evpnd.bgp.attribute_table import MP_REACH, MP_UNREACH, OPTIONAL, OPTIONAL_ERROR, UPDATE_ERROR
+from evpnd.bgp.attribute_table import INVALID_NETWORK, MP_REACH, MP_UNREACH, OPTIONAL, OPTIONAL_ERROR, UPDATE_ERROR
 from evpnd.bgp.family import IPV4_UNICAST, IPV6_UNICAST, L2VPN_EVPN, Family
 from evpnd.bgp.prefix import check_prefixes, decode_prefixes
 from evpnd.errors import Action, ProtocolError
@@ -23,15 +23,16 @@ _PATH_ID = 4  # RFC 7911 section 3
 
 
 class Codec(NamedTuple):
-    """How one family's NLRI are read. `check` raises ProtocolError; `split` cuts a field with path identifiers."""
+    """How one family's NLRI are read. The checks raise ProtocolError; `split` cuts a field with path identifiers."""
 
-    check: Callable[[bytes, bool], None]  # (NLRI field, withdrawn)
+    check: Callable[[bytes], None]  # of announced routes: form and meaning
+    check_withdrawn: Callable[[bytes], None]  # of withdrawn ones: form
     routes: Callable[[bytes], list[Any]]
     split: Callable[[bytes], list[tuple[int, bytes]]]
     next_hop_sizes: tuple[int, ...]
 
 
-def _check_prefixes(data: bytes, withdrawn: bool, *, bits: int) -> None:
+def _check_prefixes(data: bytes, *, bits: int) -> None:
     try:
         check_prefixes(data, bits)
     except ValueError as error:
@@ -52,16 +53,16 @@ def _split_prefixes(data: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def _check_evpn(data: bytes, withdrawn: bool) -> None:
-    evpn.check(data, withdrawn=withdrawn)
-
+_check_ipv4 = partial(_check_prefixes, bits=32)
+_check_ipv6 = partial(_check_prefixes, bits=128)
+_check_evpn_form = partial(evpn.check, withdrawn=True)
 
 CODECS: dict[Family, Codec] = {
     # RFC 8950 section 3: IPv6 next hops for IPv4 prefixes; RFC 2545 section 3: a link-local address may follow.
-    IPV4_UNICAST: Codec(partial(_check_prefixes, bits=32), decode_prefixes, _split_prefixes, (4, 16, 32)),
-    IPV6_UNICAST: Codec(partial(_check_prefixes, bits=128), decode_prefixes, _split_prefixes, (16, 32)),
+    IPV4_UNICAST: Codec(_check_ipv4, _check_ipv4, decode_prefixes, _split_prefixes, (4, 16, 32)),
+    IPV6_UNICAST: Codec(_check_ipv6, _check_ipv6, decode_prefixes, _split_prefixes, (16, 32)),
     # RFC 7432 section 7: any address of the PE, whatever the session's family.
-    L2VPN_EVPN: Codec(_check_evpn, evpn.decode_routes, evpn.split_path_ids, (4, 16, 32)),
+    L2VPN_EVPN: Codec(evpn.check, _check_evpn_form, evpn.decode_routes, evpn.split_path_ids, (4, 16, 32)),
 }
 
 
@@ -155,15 +156,21 @@ def decode_unreach(attribute: Attribute, offset: int, add_path: frozenset[Family
 
 
 def check_nlri(part: Reach | Unreach, withdrawn: bool) -> None:
-    """Raise ProtocolError unless the NLRI can be cut, and mean something (WITHDRAW)."""
+    """Raise ProtocolError unless the NLRI can be cut (DISABLE, RESET), and mean something (WITHDRAW)."""
     codec = CODECS.get(part.family)
     if codec is None:
         return
-    if not part.add_path:
-        codec.check(part.nlri, withdrawn)
-        return
-    for _, nlri in codec.split(part.nlri):
-        codec.check(nlri, withdrawn)
+    check = codec.check_withdrawn if withdrawn else codec.check
+    try:
+        if part.add_path:
+            for _, nlri in codec.split(part.nlri):
+                check(nlri)
+        else:
+            check(part.nlri)
+    except ProtocolError as error:
+        if part.classic:  # RFC 4271 section 6.3: there is no family to disable but the session's own.
+            raise ProtocolError(UPDATE_ERROR, INVALID_NETWORK, error.data, error.message) from None
+        raise
 
 
 def _error(attribute: Attribute, text: str, action: Action) -> ProtocolError:
