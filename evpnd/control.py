@@ -59,38 +59,36 @@ class ControlServer:
         """Listen; EvpndError, with the remedy, where that can't be."""
         sock = _listening_socket(self.path, self._mode, self._group)
         self._identity = _identity(self.path)
-        self._server = await asyncio.start_unix_server(self._client, sock=sock, limit=REQUEST_OCTETS)
+        self._server = await asyncio.start_unix_server(self._connected, sock=sock, limit=REQUEST_OCTETS)
 
     async def stop(self) -> None:
         """Break off all connections and remove the socket, if it is still ours."""
         if self._server is None:
             return
         self._server.close()
+        self._server = None
         for task in self._clients:
             task.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        self._server = None
         if _identity(self.path) == self._identity:
             Path(self.path).unlink()
 
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) >= MAX_CLIENTS:
             writer.write(encode_error("refused", f"{MAX_CLIENTS} clients are connected already; try again later"))
             writer.close()
             return
+        task = asyncio.get_running_loop().create_task(self._client(reader, writer))
         self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(high=0)  # so drain() ends when all is sent, and abort() loses nothing
         try:
             await self._serve(reader, writer)
         except (OSError, TimeoutError):
             pass  # gone, idle or stalled
-        except asyncio.CancelledError:
-            if self._server is not None:
-                raise
         finally:
-            self._clients.discard(task)
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -99,6 +99,7 @@ class Detail:
     """One object in full. What no section names is shown in the end, so that nothing is kept back."""
 
     sections: tuple[Section, ...]
+    said: tuple[str, ...] = ()  # keys whose contents some section shows already
 
 
 View = Table | Detail
@@ -168,6 +169,7 @@ def _note(text: str, width: int | None) -> list[str]:
 
 def _detail(detail: Detail, result: Row, width: int | None) -> Iterator[str]:
     known = {item.key for section in detail.sections for item in section.items} | {s.rows for s in detail.sections}
+    known.update(detail.said)
     rest = tuple(Item(key, key.replace("_", " ")) for key in result if key not in known)
     first = True
     for section in (*detail.sections, Section("More", rest)):

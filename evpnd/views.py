@@ -171,7 +171,8 @@ PEER = Detail(
         ),
         Section("Messages", rows="messages", table=_MESSAGES),
         Section("Errors in UPDATEs", rows="update_errors", table=_ERRORS),
-    )
+    ),
+    said=("messages_in", "messages_out"),
 )
 
 ROUTES = Table(

@@ -126,9 +126,7 @@ def test_peer_in_full() -> None:
         "      " + ("40010107" * 10)[54:],
         "",
         "More",
-        "  messages in   1234",
-        "  messages out  345",
-        "  new key       a=1 b=2 3",
+        "  new key  a=1 b=2 3",
     ]
 
 
