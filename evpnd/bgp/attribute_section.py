@@ -29,6 +29,8 @@ from evpnd.bgp.attribute_table import (
 )
 from evpnd.errors import Action, ProtocolError
 
+_KIND = OPTIONAL | TRANSITIVE
+
 
 class Attribute(NamedTuple):
     """One attribute as it stands on the wire; the Extended Length bit of `flags` is kept with the rest."""
@@ -99,13 +101,16 @@ def _walk(data: bytes) -> tuple[list[tuple[Attribute, int]], list[ProtocolError]
     position = 0
     end = len(data)
     while position < end:
-        head = 4 if data[position] & EXTENDED_LENGTH else 3
-        start = position + head
+        flags = data[position]
+        start = position + (4 if flags & EXTENDED_LENGTH else 3)
         if start > end:
             text = f"{end - position} octets are left behind the last attribute"
             return found, [ProtocolError(UPDATE_ERROR, MALFORMED_LIST, data[position:], text, Action.WITHDRAW)]
-        flags, code = data[position], data[position + 1]
-        stop = start + int.from_bytes(data[position + 2 : start], "big")
+        code = data[position + 1]
+        size = data[start - 1]
+        if flags & EXTENDED_LENGTH:
+            size |= data[start - 2] << 8
+        stop = start + size
         if stop > end:
             text = f"{attribute_name(code)} runs past the end of the path attributes"
             # RFC 7606 section 3 j: without the NLRI inside, nothing can be treated as withdrawn.
@@ -130,12 +135,14 @@ def _check(attribute: Attribute, form: Form) -> ProtocolError | None:
         return _error(attribute, OPTIONAL_ERROR, "from an external peer", Action.DISCARD)
     if row.two_octet_only and form.as4:  # RFC 6793 section 4.1
         return _error(attribute, OPTIONAL_ERROR, "on a session of 4-octet AS numbers", Action.DISCARD)
-    return _flags_error(attribute, row.flags) or _value_error(attribute, row, form)
+    if attribute.flags & _KIND != row.flags:
+        return _flags_error(attribute, row.flags)
+    return _value_error(attribute, row, form)
 
 
 def _flags_error(attribute: Attribute, flags: int) -> ProtocolError | None:
     """RFC 7606 section 3 c: only the Optional and Transitive bits count."""
-    if attribute.flags & (OPTIONAL | TRANSITIVE) == flags:
+    if attribute.flags & _KIND == flags:
         return None
     return _error(attribute, FLAGS_ERROR, f"has flags 0x{attribute.flags:02x}", Action.WITHDRAW)
 

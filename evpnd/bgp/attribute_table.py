@@ -95,6 +95,9 @@ class Form(NamedTuple):
     ebgp: bool = False
 
 
+Check = Callable[[bytes, Form], object]
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -106,7 +109,7 @@ class AttributeType(NamedTuple):
     name: str  # IANA's, in snake case
     flags: int  # the Optional and Transitive bits it must have
     action: Action
-    check: Callable[[bytes, Form], object]
+    check: Check
     view: str  # the name of its typed view
     read: Callable[[bytes], Any] = _same  # value to view; AS numbers have four octets here
     write: Callable[[Any], bytes] = _same  # and back
@@ -116,18 +119,25 @@ class AttributeType(NamedTuple):
     two_octet_only: bool = False  # between speakers of four-octet AS numbers it is discarded
 
 
-def _sized(value: bytes, form: Form, *, size: int) -> None:
-    if len(value) != size:
-        raise Malformed(f"{len(value)} octets instead of {size}")
+def _sized(size: int) -> Check:
+    def check(value: bytes, form: Form) -> None:
+        if len(value) != size:
+            raise Malformed(f"{len(value)} octets instead of {size}")
+
+    return check
 
 
-def _multiple(value: bytes, form: Form, *, size: int) -> None:
-    if not value or len(value) % size:
-        raise Malformed(f"{len(value)} octets are not a number of {size}-octet entries")
+def _multiple(size: int) -> Check:
+    def check(value: bytes, form: Form) -> None:
+        if not value or len(value) % size:
+            raise Malformed(f"{len(value)} octets are not a number of {size}-octet entries")
+
+    return check
 
 
 def _check_origin(value: bytes, form: Form) -> None:
-    _sized(value, form, size=1)
+    if len(value) != 1:
+        raise Malformed(f"{len(value)} octets instead of 1")
     if value[0] > 2:
         raise Malformed(f"value {value[0]} is undefined", INVALID_ORIGIN)
 
@@ -149,7 +159,9 @@ def _check_as4_path(value: bytes, form: Form) -> None:
 
 
 def _check_aggregator(value: bytes, form: Form) -> None:
-    _sized(value, form, size=8 if form.as4 else 6)
+    size = 8 if form.as4 else 6
+    if len(value) != size:
+        raise Malformed(f"{len(value)} octets instead of {size}")
     if not any(value[:-4]):
         raise Malformed("AS 0", OPTIONAL_ERROR)  # RFC 7607 section 2
 
@@ -211,12 +223,8 @@ def _cuts(size: int) -> tuple[Callable[[bytes], tuple[bytes, ...]], Callable[[It
     return partial(_cut, size=size), b"".join
 
 
-_no_octets = partial(_sized, size=0)
-_4_octets = partial(_sized, size=4)
-_list_of_4 = partial(_multiple, size=4)
-_list_of_8 = partial(_multiple, size=8)
-_list_of_12 = partial(_multiple, size=12)
-_list_of_20 = partial(_multiple, size=20)
+_no_octets, _4_octets = _sized(0), _sized(4)
+_list_of_4, _list_of_8, _list_of_12, _list_of_20 = map(_multiple, (4, 8, 12, 20))
 
 # Pairs of read and write.
 _U32 = _integer, _u32
@@ -240,7 +248,7 @@ _ROWS = (
     AttributeType(MED, "multi_exit_disc", _OPTIONAL, _WITHDRAW, _4_octets, "med", *_U32),
     AttributeType(LOCAL_PREF, "local_pref", _KNOWN, _WITHDRAW, _4_octets, "local_pref", *_U32, internal=True),
     AttributeType(
-        ATOMIC_AGGREGATE, "atomic_aggregate", _KNOWN, _DISCARD, _no_octets, "atomic_aggregate", *_FLAG, False
+        ATOMIC_AGGREGATE, "atomic_aggregate", _KNOWN, _DISCARD, _no_octets, "atomic_aggregate", *_FLAG, False, True
     ),
     AttributeType(AGGREGATOR, "aggregator", _BOTH, _DISCARD, _check_aggregator, "aggregator", *_AGGREGATOR),
     AttributeType(COMMUNITIES, "communities", _BOTH, _WITHDRAW, _list_of_4, "communities", *_U32_LIST, ()),

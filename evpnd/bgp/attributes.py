@@ -9,11 +9,13 @@ RFC 4271 section 5; RFC 6793 for the two forms, with 2-octet and with 4-octet AS
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from weakref import WeakValueDictionary
 
 from evpnd.bgp.as4 import four_octet_items, two_octet_items
-from evpnd.bgp.aspath import AsPath
+from evpnd.bgp.aspath import EMPTY, AsPath
 from evpnd.bgp.attribute_section import Attribute, Section, encode_items, parse_section, walk_items
 from evpnd.bgp.attribute_table import (
     AS_PATH,
@@ -147,6 +149,7 @@ class PathAttributes:
 
 
 _set = object.__setattr__
+_code = attrgetter("code")
 
 
 def _is_marked(item: Attribute) -> bool:
@@ -175,37 +178,57 @@ _READERS: dict[str, Callable[[PathAttributes], Any]] = {
 }
 
 
+class Views(TypedDict, total=False):
+    """The attributes that `build` makes, by the names of their views."""
+
+    next_hop: bytes | None
+    med: int | None
+    local_pref: int | None
+    atomic_aggregate: bool
+    aggregator: Aggregator | None
+    communities: Iterable[int]
+    originator_id: bytes | None
+    cluster_list: Iterable[bytes]
+    extended_communities: Iterable[bytes]
+    ipv6_extended_communities: Iterable[bytes]
+    pmsi: PmsiTunnel | None
+    large_communities: Iterable[LargeCommunity]
+    otc: int | None
+
+
 def build(
     *,
     origin: int | None = 0,
     as_path: AsPath | Iterable[int] | None = (),
-    next_hop: bytes | None = None,
-    med: int | None = None,
-    local_pref: int | None = None,
-    atomic_aggregate: bool = False,
-    aggregator: Aggregator | None = None,
-    communities: Iterable[int] = (),
-    originator_id: bytes | None = None,
-    cluster_list: Iterable[bytes] = (),
-    extended_communities: Iterable[bytes] = (),
-    ipv6_extended_communities: Iterable[bytes] = (),
-    pmsi: PmsiTunnel | None = None,
-    large_communities: Iterable[LargeCommunity] = (),
-    otc: int | None = None,
     others: Iterable[Attribute] = (),
+    **views: Unpack[Views],
 ) -> PathAttributes:
-    """Attributes of our own making, in the order of their types; None and empty lists leave the attribute out."""
-    views = {name: value for name, value in locals().items() if name in VIEWS}
+    """Attributes of our own making, in the order of their types; None and empty lists leave the attribute out.
+
+    The same values in the same order give the same object, as long as they are tuples and it is not too long ago.
+    """
     if as_path is not None and not isinstance(as_path, AsPath):
-        views["as_path"] = AsPath.sequence(as_path)
+        as_path = AsPath.sequence(numbers) if (numbers := tuple(as_path)) else EMPTY
+    values = ("origin", origin), ("as_path", as_path), *views.items()
+    try:
+        return _built(tuple(others), *values)
+    except TypeError:  # Lists have no hash.
+        return _built.__wrapped__(tuple(others), *values)
+
+
+@lru_cache(maxsize=1024)
+def _built(others: tuple[Attribute, ...], *views: tuple[str, Any]) -> PathAttributes:
     items = list(others)
-    for name, value in views.items():
-        row = VIEWS[name]
-        if value is not None and value is not False:
-            octets = row.write(value)
-            if octets or row.may_be_empty:
-                items.append(Attribute(row.flags, row.code, octets))
-    return PathAttributes(encode_items(sorted(items, key=lambda item: item.code)))
+    for name, value in views:
+        row = VIEWS.get(name)
+        if row is None:
+            raise TypeError(f"there is no attribute {name!r}")
+        if value is None or value is False:
+            continue
+        octets = row.write(value)
+        if octets or row.may_be_empty:
+            items.append(Attribute(row.flags, row.code, octets))
+    return PathAttributes(encode_items(sorted(items, key=_code)))
 
 
 class AttributeCache:
@@ -234,7 +257,17 @@ class AttributeCache:
             raise ProtocolError(UPDATE_ERROR, MALFORMED_LIST, message="MP_REACH_NLRI or MP_UNREACH_NLRI in a set")
         if section.errors:
             raise max(section.errors, key=lambda error: error.action)
-        return self.admit(section, form)
+        return self._hold(raw, section.items, form)
+
+    def learn(self, raw: bytes, form: Form) -> PathAttributes | None:
+        """The set with these octets if nothing at all is wrong with them, and they hold no MP attribute."""
+        try:
+            section = parse_section(raw, form)
+        except ProtocolError:
+            return None
+        if section.errors or section.reach or section.unreach:
+            return None
+        return self._hold(raw, section.items, form)
 
     def share(self, attributes: PathAttributes) -> PathAttributes:
         """The one object equal to `attributes`, which need not be checked: build() or replace() made it."""
@@ -245,13 +278,16 @@ class AttributeCache:
         return self._recent.setdefault(form, {})
 
     def admit(self, section: Section, form: Form) -> PathAttributes:
-        """The set that a parsed section leaves; remembered as recent when nothing was wrong with it."""
-        raw = encode_items(section.items)
+        """The set that a parsed section leaves, which is valid whatever was wrong with the rest."""
+        return self._hold(encode_items(section.items), section.items, form)
+
+    def _hold(self, raw: bytes, items: tuple[Attribute, ...], form: Form) -> PathAttributes:
         alive = self._alive[form.as4]
         attributes = alive.get(raw)
         if attributes is None:
             attributes = alive[raw] = PathAttributes(raw, form.as4)
-        if not section.errors and len(raw) <= _LONGEST_RECENT:
+            _set(attributes, "items", items)
+        if len(raw) <= _LONGEST_RECENT:
             recent = self.recent(form)
             if len(recent) >= self._size:
                 recent.clear()  # What is still in use comes back by its weak entry.

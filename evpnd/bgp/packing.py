@@ -9,15 +9,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from struct import Struct
 
 from evpnd.bgp.attribute_section import Attribute
 from evpnd.bgp.attribute_table import EXTENDED_LENGTH, MP_REACH, MP_UNREACH, NEXT_HOP, OPTIONAL
 from evpnd.bgp.attributes import PathAttributes
 from evpnd.bgp.family import IPV4_UNICAST, Family
-from evpnd.bgp.framing import HEADER_SIZE, MAX_EXTENDED, MAX_SIZE, UPDATE, frame
+from evpnd.bgp.framing import HEADER_SIZE, MARKER, MAX_EXTENDED, MAX_SIZE, UPDATE, frame
 
 _FIXED = HEADER_SIZE + 4  # octets of the header and the two length fields
 _MP_HEADER = 4  # octets before an MP attribute's value: flags, type, length of two octets
+_MP_FLAGS = OPTIONAL | EXTENDED_LENGTH
+# Marker, length, type; lengths of the withdrawn routes and the attributes; MP_REACH_NLRI up to its next hop.
+_REACH = Struct(">16sHB HH BBH HBB")
 
 
 def update_message(section: bytes, withdrawn: bytes = b"", announced: bytes = b"", limit: int = MAX_EXTENDED) -> bytes:
@@ -45,10 +49,19 @@ def pack_updates(
     if family == IPV4_UNICAST and len(next_hop) == 4:
         rest = attributes.replace({NEXT_HOP: next_hop}).wire(as4)
         return [update_message(rest, b"", part) for part in _portions(nlris, limit - _FIXED - len(rest))]
-    head = family.encode() + bytes((len(next_hop),)) + next_hop + b"\0"
     rest = attributes.wire(as4)
-    room = limit - _FIXED - _MP_HEADER - len(head) - len(rest)
-    return [update_message(_mp(MP_REACH, head + part) + rest) for part in _portions(nlris, room)]
+    room = limit - _FIXED - _MP_HEADER - 5 - len(next_hop) - len(rest)
+    return [_announcement(family, next_hop, part, rest) for part in _portions(nlris, room)]
+
+
+def _announcement(family: Family, next_hop: bytes, nlri: bytes, rest: bytes) -> bytes:
+    """An UPDATE that begins with an MP_REACH_NLRI (RFC 4760 section 3); `rest` are the other attributes."""
+    value = 5 + len(next_hop) + len(nlri)
+    section = _MP_HEADER + value + len(rest)
+    head = _REACH.pack(
+        MARKER, _FIXED + section, UPDATE, 0, section, _MP_FLAGS, MP_REACH, value, family.afi, family.safi, len(next_hop)
+    )
+    return b"%b%b\0%b%b" % (head, next_hop, nlri, rest)
 
 
 def room_for_nlri(attributes: PathAttributes, next_hop: bytes, limit: int, as4: bool = True) -> int:
@@ -62,7 +75,7 @@ def pack_withdrawals(family: Family, nlris: Sequence[bytes], limit: int = MAX_SI
         return [update_message(b"", part) for part in _portions(nlris, limit - _FIXED)]
     head = family.encode()
     room = limit - _FIXED - _MP_HEADER - len(head)
-    return [update_message(_mp(MP_UNREACH, head + part)) for part in _portions(nlris, room)]
+    return [update_message(_unreach(head + part)) for part in _portions(nlris, room)]
 
 
 def end_of_rib(family: Family) -> bytes:
@@ -72,12 +85,15 @@ def end_of_rib(family: Family) -> bytes:
     return update_message(Attribute(OPTIONAL, MP_UNREACH, family.encode()).encode())
 
 
-def _mp(code: int, value: bytes) -> bytes:
-    return bytes((OPTIONAL | EXTENDED_LENGTH, code, len(value) >> 8, len(value) & 0xFF)) + value
+def _unreach(value: bytes) -> bytes:
+    return bytes((_MP_FLAGS, MP_UNREACH, len(value) >> 8, len(value) & 0xFF)) + value
 
 
 def _portions(nlris: Sequence[bytes], room: int) -> list[bytes]:
     """The NLRI in as few runs of at most `room` octets as their order allows."""
+    whole = b"".join(nlris)
+    if len(whole) <= room:
+        return [whole] if whole else []
     ends = list(accumulate(map(len, nlris)))
     portions: list[bytes] = []
     first = taken = 0
@@ -85,6 +101,6 @@ def _portions(nlris: Sequence[bytes], room: int) -> list[bytes]:
         stop = bisect_right(ends, taken + room, lo=first)
         if stop == first:
             raise ValueError(f"a route of {len(nlris[first])} octets, and room for {max(room, 0)}")
-        portions.append(b"".join(nlris[first:stop]))
+        portions.append(whole[taken : ends[stop - 1]])
         first, taken = stop, ends[stop - 1]
     return portions

@@ -103,10 +103,10 @@ class UpdateDecoder:
         return self._decode_known(body) or self._decode_any(body)
 
     def _decode_known(self, body: bytes) -> Update | None:
-        """The short way for the common message: one MP attribute, all others known, no error. None when it is not that.
+        """The short way for the common message: one MP attribute and no error anywhere. None when it is not that.
 
-        Attributes are walked by their headers until the MP one is found. That the others are known says that there is
-        no second one among them, and that they are whole.
+        Attributes are walked by their headers until the MP one is found. The others are known, most often; that says
+        that there is no second one among them, and that they are whole.
         """
         size = len(body)
         if size < 10 or body[0] or body[1] or ((body[2] << 8) | body[3]) + _SECTION != size:
@@ -131,7 +131,7 @@ class UpdateDecoder:
             return None
         rest = body[stop:] if at == _SECTION else body[_SECTION:at] + body[stop:]
         attributes = self._known.get(rest) if rest else self._none
-        if attributes is None:
+        if attributes is None and (attributes := self._cache.learn(rest, self._form)) is None:
             return None
         family, codec = plain
         try:
