@@ -61,6 +61,7 @@ class Machine:
         self.outputs: list[out.Output] = []
         self.reason = ""  # what went wrong since the session was last established
         self.last_error = ""  # what went wrong last
+        self._verdict = ""  # why the last session or OPEN failed, when it wasn't the connection
         self.established_at = math.nan
         self.restarted = config.restart_time_s > 0  # not established since the daemon started (RFC 4724 section 4.1)
         self.disabled: dict[Family, str] = {}  # families given up on this session, and why
@@ -81,11 +82,19 @@ class Machine:
         if conn.state >= State.OPEN_SENT:
             return
         if cause.text and event is not Event.COLLISION_DUMP:
-            self.reason = self.last_error = cause.text
+            self._blame(cause.text, event in (Event.TCP_FAILS, Event.CONNECT_RETRY_EXPIRES))
         if self.second is not None and conn.state is not State.CONNECT:
             if conn is self.primary:
                 self.primary = self.second
             self.second = None
+
+    def _blame(self, text: str, transport: bool) -> None:
+        """Remember what went wrong; the last thing that BGP itself said isn't hidden by a connection that fails."""
+        if not transport:
+            self._verdict = text
+        elif self._verdict:
+            text = f"{text} (before that: {self._verdict})"
+        self.reason = self.last_error = text
 
     def connection(self, link: int) -> Connection | None:
         if self.primary.link == link:
@@ -190,7 +199,7 @@ class Machine:
             self.disabled.clear()
             self.restarted = False
             self.begin_reading(conn, negotiated)
-            self.reason = ""
+            self.reason = self._verdict = ""
             self.established_at = cause.now
             self.counters.established += 1
             self.outputs.append(out.Up(conn.link, negotiated))

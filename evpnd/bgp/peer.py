@@ -80,7 +80,7 @@ class Peer(Machine):
 
     def start(self, now: float) -> None:
         self.enabled = True
-        self.reason = ""
+        self.reason = self._verdict = ""
         self._attempts = 0
         event = Event.MANUAL_START_PASSIVE if self.config.passive else Event.MANUAL_START
         self.fire(self.primary, event, Cause(now))
@@ -294,6 +294,8 @@ class Peer(Machine):
         elif timer is Timer.CONNECT_RETRY:
             late = conn.state is State.CONNECT
             text = f"connect to {self.config.address}: timed out" if late else ""
+            if late and self.config.password is not None:
+                text += " (is the TCP MD5 password the same on both sides?)"  # a wrong one gets no answer at all
             self.fire(conn, Event.CONNECT_RETRY_EXPIRES, Cause(now, text))
         else:
             event = Event.AUTOMATIC_START_PASSIVE if self.config.passive else Event.AUTOMATIC_START

@@ -174,6 +174,27 @@ def test_attempt_that_gets_no_answer_is_begun_again() -> None:
     assert links == [1, 2, 2, 3]
 
 
+def test_timeout_with_a_password_suggests_to_look_at_it() -> None:
+    fed = Fed(replace(LOW, password="secret"))
+    fed.start()
+    fed.wait(11)
+    assert "is the TCP MD5 password the same on both sides?" in (fed.peer.problem or "")
+
+
+def test_what_the_peer_said_is_not_hidden_by_what_tcp_says_later() -> None:
+    fed = Fed()
+    fed.establish()
+    fed.feed(frame(NOTIFICATION, bytes((6, 2, 2)) + b"hi"))
+    said = fed.peer.problem
+    assert said is not None
+    fed.wait(1)
+    fed.peer.failed(fed.seen[-1].link, "connection refused", fed.now)  # type: ignore[attr-defined]
+    assert fed.peer.problem == f"connection refused (before that: {said})"
+    fed.wait(1.5)
+    fed.peer.failed(fed.seen[-1].link, "no route to host", fed.now)  # type: ignore[attr-defined]
+    assert fed.peer.problem == f"no route to host (before that: {said})"
+
+
 # OPENs that can't be accepted
 
 
