@@ -283,7 +283,7 @@ def encode_update(update: Update, context: Context | None = None) -> bytes:
 
 def _place(raw: bytes, parts: list[Reach | Unreach]) -> bytes:
     """The section with MP attributes put in at their offsets, or after that at the next end of an attribute."""
-    waiting = sorted(parts, key=lambda part: part.offset, reverse=True)
+    waiting = sorted(parts, key=lambda part: part.offset)[::-1]
     section = b""
     for item in walk_items(raw):
         while waiting and waiting[-1].offset <= len(section):
