@@ -1,7 +1,7 @@
 """Sockets to the kernel: one for batches of requests, one for dumps, one for single questions, one that listens.
 
 Owns file descriptors, buffers, the echo filter and the worker thread, and nothing of what the messages mean. A batch
-is one datagram; an empty message at its end asks for the acknowledgement, so that the kernel answers once, and further
+is a few datagrams; an empty message at its end asks for the acknowledgement, so that the kernel answers once, and else
 only for what it refuses. Big batches are sent by the worker (the system call releases the GIL: the kernel works while
 Python goes on), small ones at once.
 """
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from evpnd.errors import NetlinkError
-from evpnd.fib import bpf, netlink
+from evpnd.fib import bpf, mmsg, netlink
 from evpnd.fib.neighbour import FdbEntry, decode_fdb, encode_fdb_get
 from evpnd.fib.netlink import NLM_F_ACK, NLM_F_REQUEST, Message, Refusal, split_messages
 
@@ -37,7 +37,6 @@ _REPLY_BUFFER = 16 << 20  # a refusal each for a whole batch
 _SEND_BUFFER = 4 << 20
 _DATAGRAM = 256 << 10
 _REPLY_TIMEOUT_S = 2
-_BYTES_A_KEY = 256  # the longest requests for one key
 
 
 class Overrun(Exception):
@@ -97,19 +96,16 @@ class Channel:
         self._worker.shutdown(wait=True)
         self._sockets.close()
 
-    @property
-    def batch_limit(self) -> int:
-        """How many keys' requests fit into one datagram."""
-        room = self._commands.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
-        return max(1, (room - 4096) // _BYTES_A_KEY)
-
     # Batches
 
-    def send(self, payload: bytes) -> list[Refusal]:
+    def send(self, datagrams: list[bytes]) -> list[Refusal]:
         """Send a batch and read the answers; OSError when it is not known what became of it."""
         self._sequence = sequence = (self._sequence + 1) & 0xFFFFFFFF
         end = netlink.HEADER.pack(netlink.HEADER_SIZE, netlink.NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, sequence, 0)
-        self._commands.send(payload + end)
+        if len(datagrams) == 1:
+            self._commands.send(datagrams[0] + end)
+        else:
+            mmsg.send_all(self._commands.fileno(), [*datagrams, end])
         refusals: list[Refusal] = []
         while True:
             for message in split_messages(self._commands.recv(_DATAGRAM)):
@@ -121,9 +117,9 @@ class Channel:
                 elif refusal.sequence == sequence:
                     return refusals
 
-    def submit(self, payload: bytes) -> asyncio.Future[list[Refusal]]:
+    def submit(self, datagrams: list[bytes]) -> asyncio.Future[list[Refusal]]:
         """The same on the worker thread, in the order of the calls."""
-        return asyncio.wrap_future(self._worker.submit(self.send, payload), loop=self._loop)
+        return asyncio.wrap_future(self._worker.submit(self.send, datagrams), loop=self._loop)
 
     # Questions
 

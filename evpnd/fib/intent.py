@@ -121,8 +121,8 @@ def _fdb_add(scope: bytes, _size: int, value: bytes, _shared: bool) -> Template:
 
 @lru_cache(maxsize=4096)
 def _fdb_replace_altered(scope: bytes, size: int, value: bytes, shared: bool) -> Template:
-    """A bridge's half keeps its static and sticky marks through a replace, so it goes first."""
-    return _chain(_fdb_delete_half(scope, NTF_MASTER), _fdb_add(scope, size, value, shared))
+    """A bridge keeps an entry's static and sticky marks through a replace, a VXLAN device a user's: delete first."""
+    return _chain(_fdb_delete(scope, size, ALTERED), _fdb_add(scope, size, value, shared))
 
 
 @lru_cache(maxsize=4096)

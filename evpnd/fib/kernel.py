@@ -27,6 +27,7 @@ from evpnd.fib.neighbour import AF_BRIDGE, NTF_MASTER, NTF_SELF, decode_fdb, enc
 from evpnd.fib.netlink import NLM_F_DUMP_INTR, Message, Refusal, split_messages
 from evpnd.fib.reconcile import Batch, Failure, Reconciler
 
+BATCH = 4096  # keys in a batch at most: how long a change may wait for those before it
 INLINE = 64  # batches up to this size are sent at once, bigger ones by the worker thread
 PIPELINE = 2  # batches with the worker: one being sent, one ready
 DEAF_FROM = 512  # deletes in a batch from which their echoes are not worth reading
@@ -164,7 +165,7 @@ class Kernel:
     def flush(self) -> None:
         """Send what changed; while the worker is busy enough, leave it to the moment when it is not."""
         while self._channel is not None and self._reconciler.dirty and len(self._in_flight) < PIPELINE:
-            batch = self._reconciler.plan(self._channel.batch_limit, self._loop.time())
+            batch = self._reconciler.plan(BATCH, self._loop.time())
             if self._mirror.notes.local:
                 self._loop.call_soon(self._tell_owner)
             if batch is not None:
@@ -189,7 +190,7 @@ class Kernel:
         self._counters["requests"] += len(batch)
         if len(batch) <= INLINE and not self._in_flight:
             try:
-                self._settle(channel.send(batch.payload))
+                self._settle(batch, channel.send(batch.datagrams))
             except (OSError, NetlinkError) as error:
                 self._lost_track(batch, error)
             return
@@ -197,12 +198,12 @@ class Kernel:
             channel.set_deaf(True)
             self._deaf = True
         self._in_flight.append(batch)
-        channel.submit(batch.payload).add_done_callback(self._on_sent)
+        channel.submit(batch.datagrams).add_done_callback(self._on_sent)
 
     def _on_sent(self, done: asyncio.Future[list[Refusal]]) -> None:
         batch = self._in_flight.popleft()
         try:
-            self._settle(done.result())
+            self._settle(batch, done.result())
         except (OSError, NetlinkError) as error:
             self._lost_track(batch, error)
         self.flush()
@@ -212,11 +213,10 @@ class Kernel:
             self._deaf = False
             self.resync(2.0)
 
-    def _settle(self, refusals: list[Refusal]) -> None:
-        if not refusals:
-            return
-        self._counters["refused"] += len(refusals)
-        self._reconciler.settle(_attribute(refusals), self._loop.time())
+    def _settle(self, batch: Batch, refusals: list[Refusal]) -> None:
+        if refusals or self._reconciler.failures:
+            self._counters["refused"] += len(refusals)
+            self._reconciler.settle(batch.keys, _attribute(refusals), self._loop.time())
 
     def _lost_track(self, batch: Batch, error: OSError | NetlinkError) -> None:
         """The kernel did not say what became of a batch: find out, and do the rest again."""

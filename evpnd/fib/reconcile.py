@@ -17,6 +17,7 @@ from evpnd.fib.mirror import LocalEntry, Mirror
 
 RETRY_FIRST_S = 1.0
 RETRY_MAX_S = 60.0
+DATAGRAM = 96  # keys a datagram: see evpnd.fib.mmsg
 
 _NOBODY: dict[bytes, LocalEntry] = {}
 
@@ -33,9 +34,9 @@ class Failure:
 
 @dataclass(slots=True)
 class Batch:
-    """Requests in one piece; `keys` are those they are about."""
+    """Requests to be sent together; `keys` are those they are about."""
 
-    payload: bytes
+    datagrams: list[bytes]
     keys: list[bytes]
     deletes: int
 
@@ -162,9 +163,11 @@ class Reconciler:
             return None
         if self.mirror.witness is not None:
             self.mirror.witness.update(sent)
-        parts = [b"".join(adds[order]) for order in sorted(adds)]
-        parts += [b"".join(deletes[order]) for order in sorted(deletes, reverse=True)]
-        return Batch(b"".join(parts), sent, removed)
+        requests = [request for order in sorted(adds) for request in adds[order]]
+        for order in sorted(deletes, reverse=True):
+            requests += deletes[order]
+        datagrams = [b"".join(requests[i : i + DATAGRAM]) for i in range(0, len(requests), DATAGRAM)]
+        return Batch(datagrams, sent, removed)
 
     def _take(self, limit: int) -> list[bytes]:
         dirty = self.dirty
@@ -198,8 +201,11 @@ class Reconciler:
 
     # What became of a batch
 
-    def settle(self, refused: Iterable[tuple[bytes, int, str, bool]], now: float) -> None:
-        """Take what the kernel refused of the batches sent: (key, errno, text, was a delete of both halves)."""
+    def settle(self, keys: Iterable[bytes], refused: list[tuple[bytes, int, str, bool]], now: float) -> None:
+        """A batch was sent; what the kernel refused of it: (key, errno, text, was a delete of both halves)."""
+        if self.failures:
+            for key in self.failures.keys() & set(keys) - {key for key, *_ in refused}:
+                del self.failures[key]
         for key, code, text, whole in refused:
             if code == errno.ENOENT and not whole:
                 continue  # a half that was to go is not there
