@@ -13,7 +13,7 @@ import pytest
 
 from interop import checks, fabric
 from interop.fabric import pod_address, pod_mac, vtep_address
-from interop.kinds import Evpnd
+from interop.kinds import ZERO_MAC, Evpnd
 from interop.lab import Lab
 
 KILLS = 50
@@ -99,7 +99,7 @@ def test_a_thousand_link_flaps_end_as_desired(lab: Lab, device: str) -> None:
         f"bridge fdb del {pod_mac(2)} dev vx100 master",
         f"bridge fdb del {pod_mac(2)} dev vx100 self",
         f"bridge fdb replace {pod_mac(2)} dev vx100 dst 10.0.0.77 self",
-        f"bridge fdb del 00:00:00:00:00:00 dev vx100 dst {vtep_address(2)} self",
+        f"bridge fdb del {ZERO_MAC} dev vx100 dst {vtep_address(2)} self",
     ],
 )
 def test_others_hands_on_the_fdb_are_undone(lab: Lab, command: str) -> None:
@@ -123,9 +123,8 @@ def test_others_hands_on_the_fdb_are_undone(lab: Lab, command: str) -> None:
 def test_others_entries_are_left_alone(lab: Lab) -> None:
     host = evpnd(lab, 1)
     mac = "02:00:00:00:0f:0f"
-    host.run(
-        f"bridge fdb add {mac} dev vx100 dst 10.0.0.88 self static; bridge fdb append 00:00:00:00:00:00 dev vx100 dst 10.0.0.88 self"
-    )
+    entries = f"{mac} dev vx100 dst 10.0.0.88 self", f"{ZERO_MAC} dev vx100 dst 10.0.0.88 self"
+    host.run(f"bridge fdb add {entries[0]} static; bridge fdb append {entries[1]}")
     host.kill()
     host.start()
     checks.sessions(lab)
@@ -133,9 +132,7 @@ def test_others_entries_are_left_alone(lab: Lab) -> None:
     checks.pings(lab)
     assert host.kernel_macs(checks.DEVICE)[mac] == "10.0.0.88"
     assert "10.0.0.88" in host.kernel_floods(checks.DEVICE)
-    host.run(
-        f"bridge fdb del {mac} dev vx100 dst 10.0.0.88 self; bridge fdb del 00:00:00:00:00:00 dev vx100 dst 10.0.0.88 self"
-    )
+    host.run(f"bridge fdb del {entries[0]}; bridge fdb del {entries[1]}")
     checks.joined(lab)
 
 
