@@ -99,8 +99,7 @@ class Peer(Machine):
         """End the session and begin again at once."""
         self._end(Event.MANUAL_STOP, Cause(now, "administratively reset", cease(ADMINISTRATIVE_RESET, text)))
         if self.enabled:
-            event = Event.MANUAL_START_PASSIVE if self.config.passive else Event.MANUAL_START
-            self.fire(self.primary, event, Cause(now))
+            self.start(now)
 
     def shutdown(self, now: float, error: ProtocolError, restart_s: float | None = None) -> None:
         """End the session for a reason of the owner's; begin again after `restart_s` (None: the back-off time)."""
