@@ -28,11 +28,11 @@ def four_octet_items(items: Iterable[Attribute]) -> list[Attribute]:
     aggregator = found.get(AGGREGATOR)
     if aggregator is not None:
         who = read_aggregator(aggregator.value)
-        if who.asn != AS_TRANS:
-            # An old speaker aggregated after the AS4 attributes were made: they no longer hold.
-            as4_path = as4_aggregator = None
-        elif as4_aggregator is not None:
-            who = read_aggregator(as4_aggregator.value)
+        if as4_aggregator is not None:
+            if who.asn == AS_TRANS:
+                who = read_aggregator(as4_aggregator.value)
+            else:  # An old speaker aggregated after the AS4 attributes were made: neither holds any more.
+                as4_path = None
         found[AGGREGATOR] = _with_value(aggregator, who.encode())
     if AS_PATH in found:
         path = decode_as_path(found[AS_PATH].value, as4=False)
