@@ -6,7 +6,9 @@ from collections.abc import Generator
 
 import pytest
 
-from interop.lab import Lab
+pytest.register_assert_rewrite("interop.checks", "interop.vtep_tests")
+
+from interop.lab import Lab  # noqa: E402  # what it imports must be rewritten
 
 
 @pytest.hookimpl(wrapper=True)

@@ -189,17 +189,34 @@ ROAMER_MAC = pod_mac(ROAMER)
 ROAMER_ADDRESS = "192.168.100.99"
 
 
-def roam(number: int) -> str:
-    """The roamer's shell lines for a move to VTEP `number`, which ends as a live migration does: announced by ARP."""
+def appear(number: int) -> str:
+    """The roamer's shell lines for a first appearance at VTEP `number`: all cables are in, the others are silent."""
     return (
-        "for old in /sys/class/net/eth*; do old=${old##*/}; ip link set $old down; ip address flush dev $old\n"
-        # two devices of one address would be no harm, but the address tells them apart in a failed test's report
-        'ip link set $old address "02:00:00:00:aa:0${old#eth}" addrgenmode none; done\n'
-        f"ip link set eth{number} address {ROAMER_MAC}\n"
+        "for device in /sys/class/net/eth*; do device=${device##*/}\n"
+        "ip link set $device down address 02:00:00:00:aa:0${device#eth} addrgenmode none\n"
+        "echo 1 >/proc/sys/net/ipv4/conf/$device/arp_notify\n"
+        "ip link set $device up; done\n"
+    ) + roam(number)
+
+
+def roam(number: int) -> str:
+    """The roamer's shell lines for a move to VTEP `number`, which ends as a live migration does: announced by ARP.
+
+    The old port stays as it is, and nobody answers there: reverse path filtering drops what still arrives.
+    """
+    return (
+        "for old in /sys/class/net/eth*; do old=${old##*/}; ip address flush dev $old\n"
+        "echo 1 >/proc/sys/net/ipv4/conf/$old/rp_filter\n"
+        "ip link set $old address 02:00:00:00:aa:0${old#eth}; done\n"
         f"ip address add {ROAMER_ADDRESS}/24 dev eth{number}\n"
-        f"echo 1 >/proc/sys/net/ipv4/conf/eth{number}/arp_notify\n"
-        f"ip link set eth{number} up"
+        f"ip link set eth{number} address {ROAMER_MAC}\n"  # the kernel announces it
     )
+
+
+def replug(number: int) -> str:
+    """The same with the cable pulled at the old place: what a cold migration does."""
+    others = f"for old in /sys/class/net/eth*; do ip link set ${{old##*/}} down; done; ip link set eth{number} up\n"
+    return others + roam(number)
 
 
 def switch(ports: int) -> Node:
@@ -212,7 +229,7 @@ def segment(name: str, vteps: Sequence[tuple[str, Node]], others: Sequence[tuple
     nodes = dict([*vteps, *others])
     links = [(f"{node}:eth1", f"switch:eth{index}") for index, node in enumerate(nodes, 1)]
     nodes["switch"] = switch(len(nodes))
-    nodes["roamer"] = Node("linux", (roam(1),))
+    nodes["roamer"] = Node("linux", (appear(1),))
     for number, (node, _) in enumerate(vteps, 1):
         nodes[f"pod{number}"] = pod(number)
         links.append((f"{node}:eth2", f"pod{number}:eth1"))

@@ -111,6 +111,8 @@ class LabNode(Container):
 class Vtep(LabNode):
     """A node with a daemon that speaks EVPN and owns a kernel's tables."""
 
+    tidy: ClassVar[bool] = True  # takes a MAC that became local out of the VXLAN device's own table, too
+
     def established(self, peer: str) -> bool:
         raise NotImplementedError
 
@@ -143,6 +145,8 @@ class Evpnd(Vtep):
 
 class Frr(Vtep):
     """FRR of this machine (8.4)."""
+
+    tidy = False
 
     daemons: ClassVar[tuple[str, ...]] = ("zebra -d -A 127.0.0.1 -s 16000000", "bgpd -d -A 127.0.0.1")
     logs = ("/tmp/frr.log",)

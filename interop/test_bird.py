@@ -19,7 +19,9 @@ def lab() -> Iterator[Lab]:
 
 
 class TestBird(VtepTests):
-    """What every VTEP must do with evpnd."""
+    """What every VTEP must do with evpnd; but BIRD 3.4 knows no MAC mobility: what it has learned, it keeps."""
+
+    live_moves = False
 
 
 def test_external_session() -> None:
@@ -33,6 +35,6 @@ def test_external_session() -> None:
 def test_two_evpnds_through_bird_as_reflector() -> None:
     with Lab(fabric.reflected("evpnd", "evpnd", "bird")) as lab:
         checks.joined(lab)
-        checks.roams(lab, 2, seen_from=1, most_lost=15)
+        checks.roams(lab, 2)
         lab["reflector"].restart()
         checks.joined(lab)

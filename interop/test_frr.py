@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -36,7 +37,7 @@ class TestFrr(VtepTests):
         text = str(routes)
         assert f"RT:{ASN}:100" in text and "ET:8" in text, text
         vni = frr.vtysh("show evpn vni 100")
-        assert vni["numRemoteVteps"] == [HERE] or HERE in str(vni["numRemoteVteps"]), vni
+        assert HERE in str(vni), vni  # a VTEP of another
 
     @staticmethod
     def _rd_number(lab: Lab) -> str:
@@ -60,16 +61,16 @@ class TestFrr(VtepTests):
     def test_evpnd_shuts_frr_hears_why(self, lab: Lab) -> None:
         frr, evpnd = frr_of(lab), evpnd_of(lab)
         evpnd.run(f"evpnctl clear peer {THERE}")
-        frr.run("sleep 0.3")
-        seen = frr.vtysh(f"show bgp neighbors {HERE}")[HERE]
-        assert "Administrative" in seen["lastResetDueTo"] or "Cease" in str(seen), seen["lastResetDueTo"]
+        # RFC 9003: the text is for the other side's operator.
+        said = re.compile(rf'NOTIFICATION: received from neighbor {HERE} 6/4 .*"cleared by the operator"')
+        lab.wait(lambda: said.search(frr.read("/tmp/frr.log")), 10, "the text of the NOTIFICATION in FRR's log")
         checks.sessions(lab)
         checks.joined(lab)
 
 
 def test_external_sessions_with_password_and_ttl_security() -> None:
-    password = "a secret"
-    config = ('password = "a secret"', "ttl_security = 1")
+    password = "a-secret"
+    config = ('password = "a-secret"', "ttl_security = 1")
     nodes = []
     for number, kind, settings in (
         (1, "evpnd", config),
@@ -91,7 +92,7 @@ def test_two_frrs_of_different_age_through_evpnd_as_reflector() -> None:
     with Lab(fabric.reflected("frr8", "frr", "evpnd")) as lab:
         capture.record(lab["switch"], "eth3")
         checks.joined(lab)
-        checks.roams(lab, 2, seen_from=1, most_lost=15)
+        checks.roams(lab, 2)
         lab["reflector"].restart()
         checks.joined(lab)
         assert capture.faults(lab["switch"], vtep_address(9)) == []

@@ -7,6 +7,7 @@ share a lab: each leaves it as it found it.
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 from interop import capture, checks, fabric
 from interop.fabric import VNI, devices, pod_mac, vtep_address
@@ -24,6 +25,8 @@ def evpnd_of(lab: Lab) -> Evpnd:
 
 class VtepTests:
     """Tests with a VTEP on host2."""
+
+    live_moves: ClassVar[bool] = True  # the peer lets go of a MAC that it has learned when it hears of it elsewhere
 
     def test_the_session_comes_up(self, lab: Lab) -> None:
         checks.sessions(lab)
@@ -51,10 +54,10 @@ class VtepTests:
         evpnd = evpnd_of(lab)
         sequences = []
         for to in (2, 1, 2, 1):
-            checks.roams(lab, to, seen_from=1, most_lost=15)
+            checks.roams(lab, to, live=self.live_moves)
             sequences += [row["sequence"] for row in evpnd.show(f"mac --vni {VNI}") if row["mac"] == fabric.ROAMER_MAC]
-        # RFC 7432 section 15: each move has a higher number.
-        assert sequences == sorted(set(sequences)), sequences
+        # RFC 7432 section 15: each move has a higher number, unless the route was withdrawn in between.
+        assert sequences == sorted(set(sequences)) or not self.live_moves, sequences
 
     def test_the_vxlan_device_goes_and_comes_back(self, lab: Lab) -> None:
         evpnd = evpnd_of(lab)
