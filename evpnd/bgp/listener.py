@@ -7,6 +7,7 @@ peer is handed to its session, all others are closed.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import socket
@@ -43,6 +44,8 @@ class Listener:
                 try:
                     self._listen(address)
                 except OSError as error:
+                    if error.errno == errno.EAFNOSUPPORT and address in EVERY_ADDRESS:
+                        continue  # a host without IPv6 has no IPv6 peers either
                     self.problems[address] = f"listen on {address} port {self.port}: {words(error)}"
                     _log.error("%s", self.problems[address])
                 else:

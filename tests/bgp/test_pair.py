@@ -240,7 +240,7 @@ def take_step(pair: Pair, step: tuple) -> None:  # type: ignore[type-arg]
         pair.settle(side)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(steps, st.sampled_from([(LOW, HIGH), (passive(LOW), HIGH), (LOW, replace(HIGH, hold_time_s=0))]))
 def test_random_lives(life: list[tuple], configs: tuple[PeerConfig, PeerConfig]) -> None:  # type: ignore[type-arg]
     """Whatever happens, nothing is raised, the invariants of Pair hold at each step, and in the end, left in peace,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
+import os
+import resource
 import socket
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,14 +39,14 @@ def routes(count: int) -> list[bytes]:
     return pack_updates(build(as_path=(65002,)), L2VPN_EVPN, NEXT_HOP, [type3(tag) for tag in range(count)])
 
 
-async def pair(ours: PeerConfig = OURS, theirs: PeerConfig = THEIRS) -> tuple[list[object], Owner, Owner]:
-    """Two sessions, each with its listener, established with each other or about to be."""
+async def pair(ours: PeerConfig = OURS, theirs: PeerConfig = THEIRS) -> tuple[list[Any], Owner, Owner]:
+    """Two sessions, each with its listener, established with each other or about to be; they wait for little."""
     probes = [socket.create_server((address, 0)) for address in (US, THEM)]
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
         probe.close()
-    left, left_owner = session(replace(ours, port=ports[1]))
-    right, right_owner = session(replace(theirs, port=ports[0]))
+    left, left_owner = session(replace(ours, port=ports[1]), uniform=lambda low, high: high / 10)
+    right, right_owner = session(replace(theirs, port=ports[0]), uniform=lambda low, high: high / 10)
     listeners = []
     for address, port, one in ((US, ports[0], left), (THEM, ports[1], right)):
         listener = Listener([address], port)
@@ -55,7 +59,7 @@ async def pair(ours: PeerConfig = OURS, theirs: PeerConfig = THEIRS) -> tuple[li
     return [left, right, *listeners], left_owner, right_owner
 
 
-async def end(parts: list) -> None:  # type: ignore[type-arg]
+async def end(parts: list[Any]) -> None:
     left, right, *listeners = parts
     await asyncio.gather(left.stop("test over"), right.stop())
     for listener in listeners:
@@ -117,7 +121,7 @@ def test_session_reset_comes_back(loop: str) -> None:
 def test_wrong_password_never_connects(loop: str) -> None:
     async def work() -> None:
         parts, left_owner, right_owner = await pair(replace(OURS, password="one"), replace(THEIRS, password="another"))
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1.5)
         assert not left_owner.news
         assert not right_owner.news
         assert parts[0].problem == f"connecting to {THEM}"
@@ -156,8 +160,8 @@ def test_key_goes_with_the_session(loop: str) -> None:
 
 def test_gtsm_session_between_neighbours(loop: str) -> None:
     async def work() -> None:
-        near = {"multihop": None, "ttl_security": 1}
-        parts, left_owner, right_owner = await pair(replace(OURS, **near), replace(THEIRS, **near))
+        near = [replace(config, multihop=None, ttl_security=1) for config in (OURS, THEIRS)]
+        parts, left_owner, right_owner = await pair(*near)
         await left_owner.wait("established")
         await right_owner.wait("established")
         await end(parts)
@@ -191,6 +195,7 @@ def test_plain_external_session_is_for_the_link_only(loop: str) -> None:
             script = await Script.connect(listener.port)
             await script.establish()
             (wire,) = one._wires.values()
+            assert wire._transport is not None
             sock = wire._transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_IP, socket.IP_TTL) == 1
             assert sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0xC0
@@ -238,6 +243,35 @@ def test_strangers_are_turned_away(loop: str) -> None:
             assert await script.reader.read() == b""
             assert listener.strangers == 1
             assert not owner.news
+            script.abort()
+
+    run(loop, work())
+
+
+def test_listener_survives_a_lack_of_file_descriptors(loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        one, owner = session(replace(OURS, passive=True))
+        async with listening(one) as listener:
+            one.start()
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.bind((THEM, 0))
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            probe = os.dup(sock.fileno())  # the lowest number that is free
+            os.close(probe)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (probe, limits[1]))
+            try:
+                with contextlib.suppress(BlockingIOError):
+                    sock.connect((US, listener.port))
+                await asyncio.sleep(0.2)
+                assert one.state is State.ACTIVE
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            assert "accept: too many open files" in caplog.text
+            reader, writer = await asyncio.open_connection(sock=sock)
+            script = Script(reader, writer)
+            await script.establish()
+            await owner.wait("established")
             script.abort()
 
     run(loop, work())
