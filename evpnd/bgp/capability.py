@@ -149,7 +149,7 @@ class Capability(NamedTuple):
 
     @classmethod
     def fqdn(cls, host: str, domain: str = "") -> Capability:
-        names = [name.encode()[:255] for name in (host, domain)]
+        names = [name.encode()[:_LONGEST_NAME] for name in (host, domain)]
         return cls(FQDN, b"".join(bytes((len(name),)) + name for name in names))
 
     def family(self) -> Family:
@@ -230,6 +230,9 @@ def decode_capabilities(data: bytes) -> tuple[Capability, ...]:
             raise ProtocolError(2, 0, message="a capability runs past the end of its optional parameter")
         capabilities.append(Capability(data[start - 2], data[start:position]))
     return tuple(capabilities)
+
+
+_LONGEST_NAME = 64  # octets of a host or domain name in an FQDN capability
 
 
 def _u16(data: bytes) -> int:

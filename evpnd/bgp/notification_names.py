@@ -6,6 +6,7 @@ RFC 4271 section 4.5, RFC 4486, RFC 5492, RFC 6608, RFC 7313, RFC 8538, RFC 9003
 from __future__ import annotations
 
 CEASE = 6
+HARD_RESET = 9
 ADMINISTRATIVE = (2, 4)  # subcodes of Cease with a text: shutdown and reset (RFC 9003 section 2)
 
 CODES: dict[int, tuple[str, dict[int, str]]] = {
@@ -73,5 +74,12 @@ def error_text(code: int, subcode: int, data: bytes = b"") -> str:
     if subcode:
         parts.append(subcodes.get(subcode, f"subcode {subcode}"))
     if code == CEASE and subcode in ADMINISTRATIVE and data and 0 < data[0] < len(data):
-        parts.append(data[1 : 1 + data[0]].decode(errors="replace"))
+        parts.append(_printable(data[1 : 1 + data[0]]))
+    elif code == CEASE and subcode == HARD_RESET and len(data) >= 2 and tuple(data[:2]) != (CEASE, HARD_RESET):
+        parts.append(error_text(data[0], data[1], data[2:]))  # RFC 8538 section 3: the reason is inside.
     return ": ".join(parts)
+
+
+def _printable(text: bytes) -> str:
+    """A peer's text on one line, with nothing in it that a terminal obeys (RFC 9003 section 7)."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text.decode(errors="replace"))
