@@ -7,15 +7,17 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 _RAW_IP = 101  # link type of packets that begin with the IP header
 _CLIENT, _SERVER = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
 _WARNING = 0x600000  # as tshark counts severities: notes are below it
 
 
-class Reading(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reading:
     """One message as tshark sees it: fields by name, values in order; and what it finds wrong."""
 
     fields: Mapping[str, list[str]]
