@@ -77,7 +77,7 @@ def test_no_routes_no_messages() -> None:
 
 def test_attributes_that_leave_no_room() -> None:
     """RFC 8654 section 4: such a route is not sent."""
-    big = build(communities=range(1000))
+    big = build(communities=range(1005))
     room = room_for_nlri(big, NEXT_HOP, 4096)
     assert room < len(TYPE2)
     with pytest.raises(ValueError, match="a route of 35 octets"):
@@ -99,7 +99,7 @@ def test_end_of_rib() -> None:
     assert end_of_rib(L2VPN_EVPN)[16:] == bytes.fromhex("001d0200000006800f03001946")
 
 
-@given(st.lists(st.integers(0, 60), max_size=60), st.integers(120, 400))
+@given(st.lists(st.integers(0, 60), max_size=60), st.integers(140, 400))
 def test_nothing_is_lost(sizes: list[int], limit: int) -> None:
     nlris = [bytes((200, size)) + bytes((number % 256,)) * size for number, size in enumerate(sizes)]
     attributes = PathAttributes(ATTRIBUTES.raw)
