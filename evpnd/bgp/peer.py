@@ -173,9 +173,10 @@ class Peer(Machine):
         """Carry out the timers that are due."""
         for conn in (self.primary, self.second):
             if conn is not None:
-                for timer in [timer for timer, at in conn.deadlines.items() if at <= now]:
-                    at = conn.deadlines.pop(timer, math.inf)  # an earlier timer's action may have stopped this one
+                for timer in list(conn.deadlines):
+                    at = conn.deadlines.get(timer, math.inf)  # an earlier timer's action may have stopped this one
                     if at <= now:
+                        del conn.deadlines[timer]
                         self._expired(conn, timer, at, now)
 
     # Reading

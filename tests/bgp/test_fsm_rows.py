@@ -8,6 +8,7 @@ import pytest
 
 from evpnd.bgp import machine
 from evpnd.bgp import outputs as out
+from evpnd.bgp.connection import Connection
 from evpnd.bgp.family import L2VPN_EVPN
 from evpnd.bgp.framing import KEEPALIVE, NOTIFICATION, OPEN, ROUTE_REFRESH, frame
 from evpnd.bgp.fsm import TABLE, Act, Event, State
@@ -57,7 +58,7 @@ def test_every_row_does_what_it_says(row: tuple[State, Event], monkeypatch: pyte
         return carry_out
 
     monkeypatch.setattr(machine, "_ACTS", {act: watched(act) for act in Act})
-    incoming = machine.Connection(State.ACTIVE)
+    incoming = Connection(State.ACTIVE)
     incoming.attach(77, outgoing=False, local_address=HERE, peer_address=THERE)
     negotiated = in_state(State.OPEN_CONFIRM).peer.primary.negotiated
     if row == (State.ACTIVE, Event.TCP_CONFIRMED):
