@@ -95,7 +95,8 @@ def test_extended_messages(size: int) -> None:
 def test_portions_do_not_matter(messages: list[tuple[int, bytes]], data: st.DataObject) -> None:
     stream = b"".join(frame(*message) for message in messages)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    buffer, found = bytearray(), []
+    buffer = bytearray()
+    found: list[tuple[int, bytes]] = []
     for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         buffer += stream[start:stop]
         part, used = split_messages(buffer, MAX_SIZE)
@@ -107,7 +108,8 @@ def test_portions_do_not_matter(messages: list[tuple[int, bytes]], data: st.Data
 
 @given(st.lists(MESSAGES, min_size=1, max_size=4))
 def test_octet_by_octet(messages: list[tuple[int, bytes]]) -> None:
-    buffer, found = bytearray(), []
+    buffer = bytearray()
+    found: list[tuple[int, bytes]] = []
     for octet in b"".join(frame(*message) for message in messages):
         buffer.append(octet)
         part, used = split_messages(buffer, MAX_SIZE)
@@ -120,7 +122,8 @@ def test_octet_by_octet(messages: list[tuple[int, bytes]]) -> None:
 @given(st.one_of(st.binary(max_size=80), st.binary(max_size=60).map(MARKER.__add__)), st.integers(19, MAX_EXTENDED))
 def test_garbage_whole_and_octet_by_octet_ends_alike(octets: bytes, limit: int) -> None:
     def feed(step: int) -> tuple[list[tuple[int, bytes]], bool]:
-        buffer, found = bytearray(), []
+        buffer = bytearray()
+    found: list[tuple[int, bytes]] = []
         for at in range(0, len(octets), step):
             buffer += octets[at : at + step]
             part = None
