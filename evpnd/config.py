@@ -88,7 +88,6 @@ class EvpnConfig:
 class FibConfig:
     """[fib]."""
 
-    protocol: int = 179
     resync_interval_s: int = 300  # 0: never
     sweep_delay_s: int = 120
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import signal
 import socket
 import time
@@ -41,7 +42,7 @@ class Daemon:
         self.config = config
         self.loop = loop
         self.started_at = time.monotonic()
-        self.kernel = Kernel(loop, self, resync_interval_s=config.fib.resync_interval_s)
+        self.kernel = Kernel(loop, self, resync_interval_s=config.fib.resync_interval_s or math.inf)
         self.speaker = Speaker(config, self.kernel, loop, say)
         self.sessions: dict[str, Session] = {}
         self._cache = AttributeCache()

@@ -18,8 +18,6 @@ from evpnd.kinds import Kind
 FAMILIES = ("l2vpn-evpn", "ipv4-unicast", "ipv6-unicast")
 SOCKET_PATH_OCTETS = 107  # sun_path of unix(7), less its zero
 PASSWORD_OCTETS = 80  # TCP_MD5SIG_MAXKEYLEN
-# Others' routing protocol numbers (rtnetlink(7), FRR's zebra): a daemon sweeps at its start what bears its number.
-FOREIGN_PROTOCOLS = (11, *range(186, 199))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,11 @@ PEER = Table(
             "Drop packets from further away than this (GTSM, RFC 5082). The peer must do the same.",
         ),
         Key("password", kinds.text(PASSWORD_OCTETS, secret=True), "The TCP MD5 password (RFC 2385)."),
-        Key("families", kinds.many(kinds.choice(*FAMILIES), "families"), "The address families to offer."),
+        Key(
+            "families",
+            kinds.many(kinds.choice(*FAMILIES), "families"),
+            "The address families to offer. Unicast routes are read and dropped: nothing uses them yet.",
+        ),
         Key(
             "route_reflector_client",
             kinds.boolean(),
@@ -231,12 +233,6 @@ FIB = Table(
     FibConfig,
     "What is written to the kernel.",
     (
-        Key(
-            "protocol",
-            kinds.integer(5, 255, never=FOREIGN_PROTOCOLS),
-            "The routing protocol number that marks what is ours (rtnetlink(7)). The numbers left out are FRR's, "
-            "which would take our entries for its own.",
-        ),
         Key(
             "resync_interval",
             kinds.integer(10, 86400, unit="seconds", also=(0,)),

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+SORTED_KEYS = 50_000  # a longer listing comes in the order of arrival: sorting would hold up the loop
+
 
 def handlers(daemon: Daemon) -> dict[str, Handler]:
     """The control socket's commands."""
@@ -94,8 +96,8 @@ class Show:
         group = peering.group
         if group is None:
             return 0
-        source = peering.rib_in.source
-        return sum(1 for exported in group.advertised.values() if exported.source is not source)
+        told, paths = group.advertised, peering.rib_in.paths  # its own routes are not told to it
+        return len(told) - sum(1 for key in paths if key in told and told[key].source is peering.rib_in.source)
 
     def peer(self, filters: Filters) -> Row:
         """Everything about one peer."""
@@ -148,7 +150,10 @@ class Show:
 
     def _routes(self, vrf: MacVrf | None, mac: bytes | None, kind: object, peer: object) -> Iterator[Row]:
         rib = self._speaker.rib
-        for key in sorted(rib.table):
+        keys = sorted(rib.table) if len(rib.table) <= SORTED_KEYS else list(rib.table)
+        for key in keys:
+            if key not in rib.table:
+                continue  # gone since the listing began
             if kind is not None and key[0] != kind:
                 continue
             if mac is not None and (key[0] != MAC_IP or key[MAC_IN_KEY] != mac):

@@ -99,7 +99,6 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         [[evpn.vni]]
         vni = 200
         [fib]
-        protocol = 42
         resync_interval = 0
         sweep_delay = 1
         [control]
@@ -127,7 +126,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
     assert (vni.export_targets, vni.advertise, vni.flooding) == (("4200000001:100",), False, True)
     assert config.evpn.settings(200).flooding is False
     assert config.evpn.settings(300).flooding is False
-    assert (config.fib.protocol, config.fib.resync_interval_s, config.fib.sweep_delay_s) == (42, 0, 1)
+    assert (config.fib.resync_interval_s, config.fib.sweep_delay_s) == (0, 1)
     assert (config.control.socket, config.control.mode, config.control.group) == ("/tmp/x.sock", 0o600, "adm")
     assert (config.log.level, config.log.format) == ("debug", "json")
 
@@ -199,7 +198,6 @@ WRONG = [
     ("vni", 'import_targets = ["*:4294967296"]', "evpn.vni.import_targets"),
     ("vni", 'import_targets = ["*:x"]', "evpn.vni.import_targets"),
     ("vni", 'export_targets = ["*:100"]', "names no AS, which only an import may do"),
-    ("fib", "protocol = 186", "not 11 or 186 to 198"),
     ("fib", "sweep_delay = 3601", "0 to 3600 seconds"),
     ("control", 'socket = "evpnd.sock"', "does not begin with /"),
     ("control", f'socket = "/{"x" * 107}"', "too long"),

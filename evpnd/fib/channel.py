@@ -20,8 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from evpnd.errors import NetlinkError
 from evpnd.fib import bpf, mmsg, netlink
-from evpnd.fib.neighbour import FdbEntry, decode_fdb, encode_fdb_get
-from evpnd.fib.netlink import NLM_F_ACK, NLM_F_REQUEST, Message, Refusal, split_messages
+from evpnd.fib.neighbour import NTF_SELF, FdbEntry, decode_fdb, encode_fdb, encode_fdb_get
+from evpnd.fib.netlink import NLM_F_ACK, NLM_F_REQUEST, RTM_DELNEIGH, Message, Refusal, split_messages
 
 SOL_NETLINK = 270
 NETLINK_EXT_ACK = 11
@@ -37,6 +37,7 @@ _REPLY_BUFFER = 16 << 20  # a refusal each for a whole batch
 _SEND_BUFFER = 4 << 20
 _DATAGRAM = 256 << 10
 _REPLY_TIMEOUT_S = 2
+_NO_DEVICE = 0x7FFFFFFF
 
 
 class Overrun(Exception):
@@ -120,6 +121,13 @@ class Channel:
     def submit(self, datagrams: list[bytes]) -> asyncio.Future[list[Refusal]]:
         """The same on the worker thread, in the order of the calls."""
         return asyncio.wrap_future(self._worker.submit(self.send, datagrams), loop=self._loop)
+
+    def may_write(self) -> bool:
+        """Whether the kernel lets us change its tables: it checks that before it looks for the device."""
+        nowhere = FdbEntry(_NO_DEVICE, 0, NTF_SELF, bytes(6))
+        return all(
+            refusal.errno != errno.EPERM for refusal in self.send([encode_fdb(nowhere, RTM_DELNEIGH, NLM_F_REQUEST)])
+        )
 
     # Questions
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -84,6 +85,12 @@ class Kernel:
             self._channel = Channel(self._loop)
         except OSError as error:
             raise NetlinkError(error.errno or 0, f"netlink socket: {error.strerror}") from error
+        if not self._channel.may_write():
+            self._channel.close()
+            self._channel = None
+            raise NetlinkError(
+                errno.EPERM, "the kernel's tables can't be written: CAP_NET_ADMIN is missing; run as root"
+            )
         self._channel.listen(self._on_events)
         await self._audit()
         self._schedule_audit(self._resync_interval_s)
@@ -296,7 +303,9 @@ class Kernel:
     # Audits
 
     def _schedule_audit(self, delay_s: float) -> None:
-        """The earliest wins; there is always one to come."""
+        """The earliest wins."""
+        if delay_s == math.inf:
+            return
         when = self._loop.time() + delay_s
         if self._audit_timer is not None:
             if self._audit_timer.when() <= when:
