@@ -199,7 +199,8 @@ class UpdateDecoder:
     def _end_of_rib(self, body: bytes, parsed: Section, unreach: list[Unreach]) -> Family | None:
         """RFC 4724 section 2: the family that the message ends, if it is an End-of-RIB marker."""
         if len(body) == _SECTION:
-            return IPV4_UNICAST
+            families = self._context.families
+            return IPV4_UNICAST if families is None or IPV4_UNICAST in families else None
         if len(unreach) == 1 and not unreach[0].nlri and not parsed.items and not parsed.reach and not parsed.errors:
             return unreach[0].family
         return None

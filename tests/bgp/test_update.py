@@ -155,6 +155,9 @@ def test_add_path_puts_a_number_before_each_route() -> None:
     assert [len(part.routes) for part in update.reach] == [2, 1]
     assert encode_update(update, context) == message(data)
     assert reset_of(body(mp_reach(numbered[:-1]) + WELL_KNOWN), context).action is Action.DISABLE
+    cut = reset_of(body(WELL_KNOWN + CLASSIC_NEXT_HOP, nlri=b"\0\0\0\x09" + TEN[:1]), context)
+    assert (cut.subcode, cut.action) == (10, Action.RESET)
+    assert decode(end_of_rib(L2VPN_EVPN)[19:], context).end_of_rib == L2VPN_EVPN
 
 
 # Families that were not agreed on (RFC 4760 section 7)
@@ -164,7 +167,8 @@ def test_other_families_are_ignored_whatever_they_hold() -> None:
     context = Context(families=frozenset((L2VPN_EVPN,)))
     update = decode(body(mp_reach(b"\xff\xff", IPV6, b"x") + WELL_KNOWN, withdrawn=TWENTY), context)
     assert (update.reach, update.unreach, update.errors) == ((), (), ())
-    assert decode(end_of_rib(IPV6_UNICAST)[19:], context).end_of_rib is None
+    for family in (IPV4_UNICAST, IPV6_UNICAST):
+        assert decode(end_of_rib(family)[19:], context).end_of_rib is None
     assert decode(body(mp_reach() + WELL_KNOWN), context).reach
 
 
