@@ -29,10 +29,11 @@ demo: $(VENV)/.runs
 test: test-unit test-interop
 
 test-unit: $(VENV)/.develops
+	@command -v tshark >/dev/null || ./interop/setup
 	@./interop/rootless $(BIN)/python -m pytest -q --durations=5 tests
 
 test-interop: $(VENV)/.develops
-	@./interop/setup --as-root $(BIN)/python -m pytest -q --durations=5 interop
+	@./interop/setup --as-root $(BIN)/python -B -m pytest -q --durations=5 -p no:cacheprovider interop
 
 lint: $(VENV)/.develops
 	$(BIN)/ruff check .
