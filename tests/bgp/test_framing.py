@@ -123,11 +123,11 @@ def test_octet_by_octet(messages: list[tuple[int, bytes]]) -> None:
 def test_garbage_whole_and_octet_by_octet_ends_alike(octets: bytes, limit: int) -> None:
     def feed(step: int) -> tuple[list[tuple[int, bytes]], bool]:
         buffer = bytearray()
-    found: list[tuple[int, bytes]] = []
+        found: list[tuple[int, bytes]] = []
         for at in range(0, len(octets), step):
             buffer += octets[at : at + step]
-            part = None
-            while part is None or part:
+            used = 1
+            while used:
                 try:
                     part, used = split_messages(buffer, limit)
                 except ProtocolError as error:
