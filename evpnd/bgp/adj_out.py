@@ -102,6 +102,9 @@ class UpdateGroup:
             member.backlog.extend(self._snapshot)
         if closing:
             member.backlog.append(closing)
+        for key, old in member.lag.items():  # what it lags behind is now what this table says
+            now = self.advertised.get(key)
+            member.lag[key] = old if now is None or now.source is member.source else now
         self.drain(member)
 
     def _sources(self) -> set[Exported]:

@@ -188,6 +188,22 @@ def test_refresh_sends_the_table_between_its_marks() -> None:
     assert peer.messages == [5, 2, 5]
 
 
+def test_refresh_of_a_slow_member_counts_as_told() -> None:
+    """Found by the property below: the route told by the refresh became the member's own before it could be sent."""
+    scene = Scene()
+    peer = scene.join(1, room=1)
+    scene.announce(0, 0)
+    scene.announce(1, 0)
+    scene.flush()
+    member = scene.peers[1][1]
+    scene.group.resend(member)
+    scene.announce(0, 0, 1)  # the higher MED makes the member's own path the best
+    scene.flush()
+    peer.room = 1 << 30
+    scene.group.drain(member)
+    assert not peer.routes
+
+
 STEPS = st.tuples(
     st.sampled_from(("announce", "announce", "withdraw", "flush", "join", "slow", "leave", "room", "refresh")),
     st.integers(0, 2),
