@@ -66,6 +66,7 @@ def test_equal_paths() -> None:
     assert AsPath.sequence([1, 2]) == AsPath([(SEQUENCE, (1, 2))])
     assert len({AsPath.sequence([1, 2]), AsPath.sequence([1, 2]), EMPTY}) == 2
     assert AsPath.sequence([1]) != (SEQUENCE, (1,))
+    assert repr(AsPath.sequence([1, 2])) == "AsPath('1 2')"
 
 
 def test_two_octets_a_number() -> None:

@@ -83,6 +83,11 @@ def test_long_values_get_an_extended_length() -> None:
     assert made.get(8) == Attribute(0xD0, 8, b"".join(n.to_bytes(4, "big") for n in range(100)))
 
 
+def test_attribute_that_there_is_not() -> None:
+    with pytest.raises(TypeError, match="'weight'"):
+        build(weight=1)  # type: ignore[call-arg]
+
+
 # Changes
 
 

@@ -91,6 +91,10 @@ def test_more_capabilities_than_the_old_form_holds() -> None:
     assert decode_message(octets) == opened
 
 
+def test_open_of_our_own_without_capabilities() -> None:
+    assert encode_open(Open(4, 65001, 90, ROUTER)) == message(HEAD + b"\0", 1)
+
+
 def test_open_that_cannot_be_sent() -> None:
     opened = Open(4, 65001, 90, ROUTER, tuple(Capability(code, bytes(255)) for code in range(20)))
     with pytest.raises(ValueError, match="OPEN of"):
