@@ -76,6 +76,21 @@ def test_as_path_of_numbers() -> None:
     assert build(as_path=[1, 2]).as_path == AsPath.sequence([1, 2])
 
 
+def test_equal_values_build_equal_sets_whatever_holds_them() -> None:
+    """Tuples are remembered, lists and iterators are not; all say the same."""
+    communities = [b"\0\x02\0\1\0\0\0\1", b"\0\x02\0\1\0\0\0\2"]
+    first = build(as_path=(65001, 65002), extended_communities=tuple(communities))
+    assert build(as_path=(65001, 65002), extended_communities=tuple(communities)) is first
+    assert build(as_path=[65001, 65002], extended_communities=communities) == first
+    assert build(as_path=iter((65001, 65002)), extended_communities=iter(communities)) == first
+    assert build(as_path=(65001, 65002), extended_communities=()) != first
+
+
+def test_build_refuses_names_it_does_not_know() -> None:
+    with pytest.raises(TypeError, match="'colour'"):
+        build(colour=7)  # type: ignore[call-arg]
+
+
 def test_long_values_get_an_extended_length() -> None:
     made = build(communities=range(100))
     assert made.communities == tuple(range(100))

@@ -91,6 +91,11 @@ def test_extended_messages(size: int) -> None:
             split_messages(frame(OPEN, bytes(size - HEADER_SIZE)), MAX_EXTENDED)
 
 
+def test_messages_before_one_that_is_too_long_are_not_lost() -> None:
+    good = frame(UPDATE, bytes(4))
+    assert split_messages(good + frame(UPDATE, bytes(MAX_SIZE)), MAX_SIZE) == ([(UPDATE, bytes(4))], len(good))
+
+
 @given(st.lists(MESSAGES, max_size=6), st.data())
 def test_portions_do_not_matter(messages: list[tuple[int, bytes]], data: st.DataObject) -> None:
     stream = b"".join(frame(*message) for message in messages)
