@@ -155,3 +155,9 @@ def test_unframe_takes_one_whole_message(octets: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         unframe(octets)
     assert (caught.value.code, caught.value.subcode) == (1, 2)
+
+
+def test_messages_before_one_over_the_limit_are_not_lost() -> None:
+    stream = frame(KEEPALIVE, b"") + frame(UPDATE, bytes(5000))
+    assert split_messages(stream, MAX_SIZE) == ([(KEEPALIVE, b"")], 19)
+    assert len(split_messages(stream, MAX_EXTENDED)[0]) == 2
