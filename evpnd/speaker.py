@@ -7,6 +7,7 @@ between the wire and netlink runs in tests without either.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -172,8 +173,9 @@ class Speaker:
             return
         peering.receive(update, self.rib)
         if peering.over_limit:
-            limit = peering.settings.maximum_prefix
-            session.shutdown(CEASE, MAXIMUM_PREFIXES, f"more than {limit} routes")
+            address, limit = peering.settings.address, peering.settings.maximum_prefix
+            text = f"it sent more than {limit} routes (maximum_prefix); `evpnctl clear peer {address}` starts it again"
+            session.shutdown(CEASE, MAXIMUM_PREFIXES, text, restart_s=math.inf)
         self._schedule()
 
     def refresh(self, session: Session, family: Family, subtype: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 from itertools import count
 from typing import Any, cast
@@ -111,7 +112,8 @@ class Wire:
             self.clock.call_soon(lambda: other.owner.refresh(cast(Session, other), family, subtype))
         return True
 
-    def shutdown(self, code: int, subcode: int, text: str) -> None:
+    def shutdown(self, code: int, subcode: int, text: str, *, restart_s: float) -> None:
+        assert restart_s == math.inf  # it would only send too many routes again
         self.ended = (code, subcode)
 
 
