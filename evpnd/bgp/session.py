@@ -81,6 +81,7 @@ class Session:
         self._timer: asyncio.Handle | None = None
         self._timer_at = math.inf
         self._draining = False
+        self._told = ""  # the reason for having no session that stands in the log already
         self._log = bound(_log, peer=config.address)
 
     # What can be asked
@@ -201,7 +202,16 @@ class Session:
                         self._perform(output)
             finally:
                 self._draining = False
+            self._tell()
             self._arm()
+
+    def _tell(self) -> None:
+        """Log why no session comes up; once, not at every attempt."""
+        reason = self._peer.reason
+        if reason != self._told:
+            self._told = reason
+            if reason and self._peer.enabled:
+                self._log.warning("no session: %s", reason)
 
     def _perform(self, output: out.Output) -> None:
         try:
@@ -241,6 +251,7 @@ class Session:
 
     def _down(self, output: out.Down) -> None:
         self._up = None
+        self._told = output.reason
         self._log.warning("down: %s", output.reason)
         self.owner.down(self, output.reason, output.restart)
 

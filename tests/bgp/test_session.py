@@ -204,7 +204,7 @@ def test_plain_external_session_is_for_the_link_only(loop: str) -> None:
     run(loop, work())
 
 
-def test_refused_connection_is_named(loop: str) -> None:
+def test_refused_connection_is_named(loop: str, caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
         with socket.create_server((THEM, 0)) as probe:
             port = probe.getsockname()[1]
@@ -212,6 +212,7 @@ def test_refused_connection_is_named(loop: str) -> None:
         one.start()
         await until(lambda: one.problem == f"connect to {THEM}: connection refused")
         assert one.state is State.ACTIVE
+        await until(lambda: one._peer._attempts > 1)
         await one.stop()
         elsewhere, _ = session(replace(OURS, local_address="192.0.2.77"))
         elsewhere.start()
@@ -219,6 +220,9 @@ def test_refused_connection_is_named(loop: str) -> None:
         await elsewhere.stop()
 
     run(loop, work())
+    logged = [record.getMessage() for record in caplog.records]
+    assert logged.count(f"no session: connect to {THEM}: connection refused") == 1  # not at every attempt
+    assert len(logged) == 2 and "cannot assign requested address" in logged[1]
 
 
 def test_listener_names_what_it_cannot_listen_on(loop: str) -> None:
