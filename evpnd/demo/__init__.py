@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 
@@ -52,6 +52,10 @@ class Screen:
     def shell(self, where: str, command: str, output: str) -> None:
         """A command and its output, as on a terminal of `where`."""
         print(f"\n{self._paint('1', f'{where}# {command}')}\n{output.rstrip()}", flush=True)
+
+    def listing(self, title: str, rows: Iterable[str]) -> None:
+        """What was read without a command."""
+        print(f"\n{self._paint('1', title)}", *rows, sep="\n", flush=True)
 
     def blank(self) -> None:
         print(flush=True)
@@ -101,7 +105,7 @@ def _last_words(speaker: Speaker) -> str:
 
 def tell(fabric: Fabric, screen: Screen) -> None:
     """The story."""
-    print(f"evpnd {__version__}: real sessions, real kernels, no root\n\n{PICTURE}", flush=True)
+    print(f"evpnd {__version__}: real BGP sessions, the real kernel, in network namespaces\n\n{PICTURE}", flush=True)
     screen.say("namespaces, cables, bridges, VXLAN devices and pods are there; starting evpnd four times")
     fabric.start()
     _converge(fabric, screen)
@@ -157,7 +161,7 @@ def _look(fabric: Fabric, screen: Screen) -> None:
 
 def _show_forwarding(host: Host, screen: Screen) -> None:
     rows = sorted(host.forwarding(BLUE))
-    screen.shell(host.name, f"bridge fdb show dev vx{BLUE}", "\n".join(f"{mac} dst {to} self" for mac, to in rows))
+    screen.listing(f"{host.name}: the kernel's FDB of vx{BLUE}", (f"{mac} dst {to} self" for mac, to in rows))
     screen.blank()
 
 
