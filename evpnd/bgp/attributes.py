@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from weakref import WeakValueDictionary
 
 from evpnd.bgp.as4 import four_octet_items, two_octet_items
-from evpnd.bgp.aspath import EMPTY, AsPath
+from evpnd.bgp.aspath import AsPath
 from evpnd.bgp.attribute_section import Attribute, Section, encode_items, parse_section, walk_items
 from evpnd.bgp.attribute_table import (
     AS_PATH,
@@ -207,19 +207,19 @@ def build(
 
     The same values in the same order give the same object, as long as they are tuples and it is not too long ago.
     """
-    if as_path is not None and not isinstance(as_path, AsPath):
-        as_path = AsPath.sequence(numbers) if (numbers := tuple(as_path)) else EMPTY
-    values = ("origin", origin), ("as_path", as_path), *views.items()
+    path = as_path if as_path is None or isinstance(as_path, AsPath) else tuple(as_path)
     try:
-        return _built(tuple(others), *values)
+        return _built(tuple(others), origin=origin, as_path=path, **views)  # type: ignore[arg-type]  # see below
     except TypeError:  # Lists have no hash.
-        return _built.__wrapped__(tuple(others), *values)
+        return _built.__wrapped__(tuple(others), origin=origin, as_path=path, **views)
 
 
 @lru_cache(maxsize=1024)
-def _built(others: tuple[Attribute, ...], *views: tuple[str, Any]) -> PathAttributes:
+def _built(others: tuple[Attribute, ...], **views: Any) -> PathAttributes:
     items = list(others)
-    for name, value in views:
+    if isinstance(views["as_path"], tuple):
+        views["as_path"] = AsPath.sequence(views["as_path"])
+    for name, value in views.items():
         row = VIEWS.get(name)
         if row is None:
             raise TypeError(f"there is no attribute {name!r}")

@@ -20,7 +20,8 @@ from evpnd.bgp.framing import HEADER_SIZE, MARKER, MAX_EXTENDED, MAX_SIZE, UPDAT
 _FIXED = HEADER_SIZE + 4  # octets of the header and the two length fields
 _MP_HEADER = 4  # octets before an MP attribute's value: flags, type, length of two octets
 _MP_FLAGS = OPTIONAL | EXTENDED_LENGTH
-# Marker, length, type; lengths of the withdrawn routes and the attributes; MP_REACH_NLRI up to its next hop.
+# Marker, length, type; lengths of the withdrawn routes and the attributes; MP_REACH_NLRI (RFC 4760 section 3) up to
+# its next hop, which one reserved octet follows.
 _REACH = Struct(">16sHB HH BBH HBB")
 
 
@@ -49,19 +50,17 @@ def pack_updates(
     if family == IPV4_UNICAST and len(next_hop) == 4:
         rest = attributes.replace({NEXT_HOP: next_hop}).wire(as4)
         return [update_message(rest, b"", part) for part in _portions(nlris, limit - _FIXED - len(rest))]
-    rest = attributes.wire(as4)
-    room = limit - _FIXED - _MP_HEADER - 5 - len(next_hop) - len(rest)
-    return [_announcement(family, next_hop, part, rest) for part in _portions(nlris, room)]
-
-
-def _announcement(family: Family, next_hop: bytes, nlri: bytes, rest: bytes) -> bytes:
-    """An UPDATE that begins with an MP_REACH_NLRI (RFC 4760 section 3); `rest` are the other attributes."""
-    value = 5 + len(next_hop) + len(nlri)
-    section = _MP_HEADER + value + len(rest)
-    head = _REACH.pack(
-        MARKER, _FIXED + section, UPDATE, 0, section, _MP_FLAGS, MP_REACH, value, family.afi, family.safi, len(next_hop)
-    )
-    return b"%b%b\0%b%b" % (head, next_hop, nlri, rest)
+    rest = attributes.raw if attributes.as4 is as4 else attributes.wire(as4)
+    afi, safi = family
+    size = len(next_hop)
+    besides = _MP_HEADER + 5 + size + len(rest)  # octets of the section that are no NLRI
+    messages = []
+    for part in _portions(nlris, limit - _FIXED - besides):
+        section = besides + len(part)
+        value = 5 + size + len(part)
+        head = _REACH.pack(MARKER, _FIXED + section, UPDATE, 0, section, _MP_FLAGS, MP_REACH, value, afi, safi, size)
+        messages.append(b"".join((head, next_hop, b"\0", part, rest)))
+    return messages
 
 
 def room_for_nlri(attributes: PathAttributes, next_hop: bytes, limit: int, as4: bool = True) -> int:

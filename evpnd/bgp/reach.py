@@ -81,7 +81,9 @@ class _Routes:
         codec = CODECS.get(self.family)
         if codec is None:
             return []
-        return codec.routes(b"".join(part for _, part in codec.split(self.nlri)) if self.add_path else self.nlri)
+        if not self.add_path:
+            return codec.routes(self.nlri)
+        return codec.routes(b"".join(part for _, part in codec.split(self.nlri)))
 
     @property
     def path_ids(self) -> list[int]:

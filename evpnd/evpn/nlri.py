@@ -31,6 +31,9 @@ _SPLIT_BY_ESI = frozenset(header[0] for header, layout in LAYOUTS.items() if lay
 
 def check(data: bytes, *, withdrawn: bool = False) -> None:
     """Raise ProtocolError unless `data` is a valid NLRI field; of withdrawals only the form is checked."""
+    one = _one(data)
+    if one is not None and one.check is None:
+        return
     for layout, start, end in _runs(data):
         if withdrawn:
             continue
@@ -42,6 +45,8 @@ def check(data: bytes, *, withdrawn: bool = False) -> None:
 
 def decode_routes(data: bytes) -> list[Route]:
     """The routes of an NLRI field, in order."""
+    if (one := _one(data)) is not None:
+        return [one.make(one.unpack_one(data))]
     routes: list[Route] = []
     for layout, start, end in _runs(data):
         if layout is not None:
@@ -53,6 +58,8 @@ def decode_routes(data: bytes) -> list[Route]:
 
 def split_entries(data: bytes) -> list[tuple[bytes, bytes]]:
     """(key, body) of each route of an NLRI field, in order; the key starts with the route type octet."""
+    if (one := _one(data)) is not None:
+        return one.entries(data)
     runs = _runs(data)
     if len(runs) == 1 and runs[0][0] is not None:
         return runs[0][0].entries(data)
@@ -68,6 +75,8 @@ def split_entries(data: bytes) -> list[tuple[bytes, bytes]]:
 
 def split_keys(data: bytes) -> list[bytes]:
     """The key of each route of an NLRI field, in order: what a withdrawal names."""
+    if (one := _one(data)) is not None:
+        return one.keys(data)
     keys: list[bytes] = []
     for layout, start, end in _runs(data):
         if layout is not None:
@@ -100,6 +109,17 @@ def split_path_ids(data: bytes) -> list[tuple[int, bytes]]:
             _fail(data[start - _PATH_ID :], "path identifier and route do not fit in the field")
         routes.append((int.from_bytes(data[start - _PATH_ID : start], "big"), data[start:at]))
     return routes
+
+
+def _one(data: bytes) -> Layout | None:
+    """The layout of a field that holds one valid route of fixed form, as most fields do; else None."""
+    layout = LAYOUTS.get(data[:2])
+    if layout is None or len(data) != layout.stride or layout.most is not None:
+        return None
+    for offset, value in layout.octets:
+        if data[offset] != value:
+            return None
+    return layout
 
 
 def _runs(data: bytes) -> list[tuple[Layout | None, int, int]]:

@@ -24,7 +24,7 @@ class Layout:
     ten octets of the ESI after the RD belong to the body as well (RFC 7432 section 7.2, RFC 9136 section 3.1).
     """
 
-    __slots__ = ("check", "entry", "esi", "fixed", "header", "make", "most", "stride", "unpack")
+    __slots__ = ("check", "entry", "esi", "fixed", "header", "make", "most", "octets", "stride", "unpack", "unpack_one")
 
     def __init__(
         self,
@@ -38,13 +38,16 @@ class Layout:
         most: tuple[int, int, str] | None = None,
         check: Callable[[bytes], str | None] | None = None,
     ) -> None:
-        self.unpack: Callable[[bytes], Iterator[tuple[Any, ...]]] = Struct(f">2x{fields}").iter_unpack
+        whole = Struct(f">2x{fields}")
+        self.unpack: Callable[[bytes], Iterator[tuple[Any, ...]]] = whole.iter_unpack
+        self.unpack_one: Callable[[bytes], tuple[Any, ...]] = whole.unpack
         self.make: Callable[[tuple[Any, ...]], Any] = partial(tuple.__new__, route)
-        self.stride = Struct(f">2x{fields}").size
+        self.stride = whole.size
         # type octet, RD, ESI, rest of the key, labels and the like; or type octet, key, body
         self.entry = Struct(f">sx8s10s{key - 8}s{tail}s" if esi else f">sx{key}s{tail}s")
         self.esi = esi
         self.fixed = fixed
+        self.octets = tuple((offset, value) for offset, value, _ in fixed)
         self.most = most
         self.check = check
         self.header = bytes((route.TYPE, self.stride - HEADER))  # type: ignore[attr-defined]
