@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 _HOLD = r"""
 set -e
-work=$1 lower=$2 name=$3; shift 3
+work=/mnt lower=$1 name=$2; shift 2 # nobody else sees what is mounted there
 read -r pid rest </proc/self/stat # this /proc is still the machine's, and so is the number
 mount -t tmpfs lab "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
@@ -49,10 +48,9 @@ class Container:
 
     def __init__(self, name: str, root: Path = Path("/")) -> None:
         self.name = name
-        self._work = Path(tempfile.mkdtemp(prefix=f"lab-{name}-"))
         shares = [str(REPOSITORY)] if root == Path("/") else []
         spaces = ["--net", "--mount", "--pid", "--uts", "--ipc"]
-        hold = ["sh", "-c", _HOLD, "hold", str(self._work), str(root), name, *shares]
+        hold = ["sh", "-c", _HOLD, "hold", str(root), name, *shares]
         self._holder = subprocess.Popen(
             ["unshare", *spaces, "--fork", "--kill-child", "--propagation", "private", *hold],
             stdin=subprocess.PIPE,
@@ -119,5 +117,3 @@ class Container:
             self._holder.wait()
         if self._holder.stdout is not None:
             self._holder.stdout.close()
-        with contextlib.suppress(OSError):
-            self._work.rmdir()

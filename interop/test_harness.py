@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from interop import checks, fabric
+from interop.container import REPOSITORY
 from interop.lab import Lab, LabError, wait_until
 from interop.topology import Node, Topology
 
@@ -38,6 +40,21 @@ def test_a_lab_leaves_nothing_behind() -> None:
     assert not [pid for pid in holders if Path(f"/proc/{pid}").exists()]
     links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
     assert "vx100" not in links and "br100" not in links
+
+
+def test_a_killed_test_run_leaves_nothing_behind() -> None:
+    program = (
+        "import time\nfrom interop import fabric\nfrom interop.lab import Lab\n"
+        "with Lab(fabric.pair('linux', 'linux')) as lab:\n"
+        "    lab['host1'].background('sleeper', 'sleep 1000')\n"
+        "    print(*(node.pid for node in lab), flush=True)\n    time.sleep(1000)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as run:
+        assert run.stdout is not None
+        holders = [int(pid) for pid in run.stdout.readline().split()]
+        assert len(holders) == 6
+        run.kill()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in holders), 5, "the end of all nodes")
 
 
 def test_a_wait_that_fails_says_what_was_seen_and_what_the_nodes_logged() -> None:
