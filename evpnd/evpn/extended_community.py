@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 _DEFAULT_GATEWAY = kinds.DEFAULT_GATEWAY + bytes(6)
+# MAC mobility up to the sequence number: type, flags, one reserved octet
+_MOVABLE, _STICKY = (kinds.MAC_MOBILITY + bytes((flags, 0)) for flags in (0, kinds.STICKY))
 
 
 def route_target(asn: int, number: int) -> bytes:
@@ -60,7 +62,7 @@ def encapsulation(tunnel_type: int = kinds.VXLAN) -> bytes:
 
 
 def mac_mobility(sequence: int, sticky: bool = False) -> bytes:
-    return kinds.MAC_MOBILITY + bytes((kinds.STICKY if sticky else 0, 0)) + sequence.to_bytes(4, "big")
+    return (_STICKY if sticky else _MOVABLE) + sequence.to_bytes(4, "big")
 
 
 def esi_label(label: bytes, *, single_active: bool = False) -> bytes:
