@@ -39,7 +39,7 @@ lint: $(VENV)/.develops
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --explicit-package-bases interop/*.py
+	$(BIN)/mypy --explicit-package-bases -p interop
 
 format: $(VENV)/.develops
 	$(BIN)/ruff check --fix-only -q .

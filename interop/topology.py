@@ -18,7 +18,7 @@ class Node:
 
     kind: str
     exec: tuple[str, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
