@@ -69,14 +69,14 @@ class Daemon:
             session.start()
         vnis = self.speaker.instances
         log.info(
-            "evpnd runs: AS %d, router id %s, %d peers, %d VNIs of which %d work",
+            "evpnd runs: AS %d, router id %s, peers: %d, VNIs: %d (working: %d)",
             config.bgp.asn,
             config.bgp.router_id,
             len(self.sessions),
             len(vnis.vnis),
             len(vnis.by_vni),
         )
-        notify.ready(f"{len(self.sessions)} peers, {len(vnis.by_vni)} VNIs")
+        notify.ready(f"peers: {len(self.sessions)}, VNIs: {len(vnis.by_vni)}")
 
     async def stop(self) -> None:
         """Let everything go, but for what the kernel forwards."""
