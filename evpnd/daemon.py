@@ -100,6 +100,10 @@ class Daemon:
     def resynced(self) -> None:
         self.speaker.resynced()
 
+    def now(self) -> float:
+        """The loop's clock."""
+        return self.loop.time()
+
     def clear(self, address: str, soft: bool) -> str:
         """Reset a session, or only have both tables sent once more."""
         session = self.sessions[address]

@@ -10,8 +10,9 @@ from collections import Counter
 from evpnd.bgp.adj_out import Member, UpdateGroup
 from evpnd.bgp.family import L2VPN_EVPN
 from evpnd.bgp.negotiation import Negotiated
+from evpnd.bgp.path import Source
 from evpnd.bgp.policy import ExportPolicy, ImportPolicy
-from evpnd.bgp.rib import AdjRibIn, Rib, Source
+from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.bgp.update import Update
 from evpnd.config import PeerSettings
 from evpnd.evpn.nlri import split_entries, split_keys

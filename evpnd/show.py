@@ -13,14 +13,15 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from evpnd import __version__
 from evpnd.bgp.counters import MESSAGE_NAMES
 from evpnd.bgp.decision import decisive_step
 from evpnd.bgp.negotiation import make_open
-from evpnd.bgp.rib import Path
+from evpnd.bgp.path import Path
 from evpnd.bgp.session import Session
+from evpnd.config import Config
 from evpnd.evpn.extended_community import to_text
 from evpnd.evpn.instances import MAC_IN_KEY, MAC_IP
 from evpnd.evpn.macvrf import MacVrf
@@ -28,19 +29,34 @@ from evpnd.evpn.mobility import LocalMac
 from evpnd.evpn.nlri import route_from_entry
 from evpnd.evpn.values import ip_text, mac_from_text, mac_text, rd_text
 from evpnd.fib.intent import describe
+from evpnd.fib.kernel import Kernel
 from evpnd.message_json import attributes_to_json
 from evpnd.peering import Peering
 from evpnd.requests import Filters, Handler, unknown_peer, unknown_vni
-
-if TYPE_CHECKING:
-    from evpnd.daemon import Daemon
+from evpnd.speaker import Speaker
 
 Row = dict[str, Any]
 
 SORTED_KEYS = 50_000  # a longer listing comes in the order of arrival: sorting would hold up the loop
 
 
-def handlers(daemon: Daemon) -> dict[str, Handler]:
+class Running(Protocol):
+    """What is looked at: the daemon."""
+
+    config: Config
+    kernel: Kernel
+    sessions: dict[str, Session]
+    speaker: Speaker
+    started_at: float
+
+    def now(self) -> float:
+        """The clock that sessions and kernel go by, in seconds."""
+
+    def clear(self, address: str, soft: bool) -> str:
+        """Reset a session or refresh it; what was done, in words."""
+
+
+def handlers(daemon: Running) -> dict[str, Handler]:
     """The control socket's commands."""
     show = Show(daemon)
     return {
@@ -60,7 +76,7 @@ def handlers(daemon: Daemon) -> dict[str, Handler]:
 class Show:
     """One method a command; each takes checked filters."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Running) -> None:
         self._daemon = daemon
         self._speaker = daemon.speaker
 
@@ -126,7 +142,7 @@ class Show:
             "routes_stale": len(peering.rib_in.stale) or None,
             "end_of_rib_in": ["l2vpn-evpn"] if peering.synced else [],
             "messages": _messages(session),
-            "update_errors": _faults(session, self._daemon.loop.time()),
+            "update_errors": _faults(session, self._daemon.now()),
         }
         return row | _negotiated(session)
 
@@ -325,7 +341,7 @@ class Show:
 
     def fib_failures(self, filters: Filters) -> list[Row]:
         """What the kernel refused."""
-        now = self._daemon.loop.time()
+        now = self._daemon.now()
         return [
             {
                 "entry": describe(key),

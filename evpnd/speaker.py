@@ -16,8 +16,9 @@ from evpnd.bgp.capability import GracefulRestart
 from evpnd.bgp.family import L2VPN_EVPN, Family
 from evpnd.bgp.message import RouteRefresh, encode_route_refresh
 from evpnd.bgp.negotiation import Negotiated
+from evpnd.bgp.path import Source
 from evpnd.bgp.policy import ExportPolicy, ImportPolicy
-from evpnd.bgp.rib import AdjRibIn, Rib, Source
+from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.bgp.session import Session
 from evpnd.bgp.update import Update
 from evpnd.config import Config

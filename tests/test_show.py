@@ -30,9 +30,8 @@ class Scene(Host):
         kernel = SimpleNamespace(links={7: link}, failures=self.failures, stats={"desired": 1})
         peerings = {f"p{number}": SimpleNamespace(rib_in=self.peer(number)) for number in (1, 2)}
         speaker = SimpleNamespace(rib=self.rib, instances=self.instances, peerings=peerings)
-        loop = SimpleNamespace(time=lambda: 100.0)
         self.daemon: Any = SimpleNamespace(
-            config=config, speaker=speaker, sessions={}, kernel=kernel, loop=loop, started_at=0.0
+            config=config, speaker=speaker, sessions={}, kernel=kernel, now=lambda: 100.0, started_at=0.0
         )
         self.show = Show(self.daemon)
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from evpnd.bgp.family import Family
+from evpnd.bgp.path import Path, Source
 from evpnd.bgp.policy import Exported, ExportPolicy
-from evpnd.bgp.rib import Path, Source
 from evpnd.bgp.update import end_of_rib, pack_updates, pack_withdrawals
 from evpnd.evpn.nlri import join_entry
 

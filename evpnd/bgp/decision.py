@@ -7,10 +7,9 @@ sequence, then the lower next hop (RFC 7432 sections 15 and 15.2); then, and for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from evpnd.bgp.rib import Path
+from evpnd.bgp.path import Path
 
 DEFAULT_LOCAL_PREF = 100
 MAC_IP = 2  # EVPN route type, the key's first octet
@@ -27,7 +26,14 @@ class Preference(NamedTuple):
 
 
 def preference(path: Path) -> Preference:
-    """Compute a path's rank once; the path is shared by many routes."""
+    """A path's rank, computed once: the path is shared by many routes."""
+    rank: Preference | None = path.preference
+    if rank is None:
+        rank = path.preference = _preference(path)
+    return rank
+
+
+def _preference(path: Path) -> Preference:
     attributes, source = path.attributes, path.source
     local_pref = attributes.local_pref
     as_path = attributes.as_path
@@ -53,7 +59,7 @@ def preference(path: Path) -> Preference:
 
 def evpn_rank(path: Path) -> tuple[bool, int, bytes]:
     """Rank of a MAC/IP path by the EVPN rules alone."""
-    return path.preference.evpn
+    return preference(path).evpn
 
 
 def best_of(key: bytes, paths: Sequence[Path]) -> Path | None:
@@ -65,11 +71,11 @@ def best_of(key: bytes, paths: Sequence[Path]) -> Path | None:
     if len(paths) < 2:
         return paths[0] if paths else None
     if key[0] == MAC_IP:
-        top = min(path.preference.evpn for path in paths)
-        paths = [path for path in paths if path.preference.evpn == top]
+        top = min(map(evpn_rank, paths))
+        paths = [path for path in paths if evpn_rank(path) == top]
     finalists: dict[int | None, Path] = {}
     for path in paths:
-        rank = path.preference
+        rank = preference(path)
         rival = finalists.get(rank.neighbour_as)
         if rival is None or _rank_within_as(path) < _rank_within_as(rival):
             finalists[rank.neighbour_as] = path
@@ -77,18 +83,18 @@ def best_of(key: bytes, paths: Sequence[Path]) -> Path | None:
 
 
 def _rank_within_as(path: Path) -> tuple[object, ...]:
-    rank = path.preference
+    rank = preference(path)
     return (rank.before_med, rank.med, rank.after_med)
 
 
 def _rank_between_as(path: Path) -> tuple[object, ...]:
-    rank = path.preference
+    rank = preference(path)
     return (rank.before_med, rank.after_med)
 
 
 def decisive_step(key: bytes, best: Path, other: Path) -> str:
     """Why `best` beats `other`, in words for `show routes`."""
-    mine, theirs = best.preference, other.preference
+    mine, theirs = preference(best), preference(other)
     steps: list[tuple[str, object, object]] = []
     if key[0] == MAC_IP:
         names = ("sticky MAC", "higher mobility sequence", "lower next hop")

@@ -11,7 +11,7 @@ from struct import Struct
 
 from evpnd.bgp.attributes import PathAttributes
 from evpnd.bgp.decision import DEFAULT_LOCAL_PREF
-from evpnd.bgp.rib import Path
+from evpnd.bgp.path import Path
 from evpnd.bgp.update import room_for_nlri
 
 MED = 4

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from evpnd.bgp.rib import AdjRibIn, Path, Rib
+from evpnd.bgp.path import Path
+from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.config import BgpConfig, EvpnConfig
 from evpnd.evpn.extended_community import encapsulations_of, route_target_from_text, route_targets_of, to_text
 from evpnd.evpn.macvrf import VXLAN, Fdb, MacVrf

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from evpnd.bgp.attributes import PathAttributes, PmsiTunnel, build
 from evpnd.bgp.decision import evpn_rank
-from evpnd.bgp.rib import AdjRibIn, Path, Rib
+from evpnd.bgp.path import Path
+from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.evpn.extended_community import encapsulation, mac_mobility
 from evpnd.evpn.mobility import LocalMac, Verdict, judge, sequence_after_move
 from evpnd.evpn.targets import ImportRule

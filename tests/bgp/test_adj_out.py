@@ -10,8 +10,9 @@ from evpnd.bgp.attributes import AttributeCache, build
 from evpnd.bgp.family import L2VPN_EVPN
 from evpnd.bgp.framing import UPDATE, split_messages
 from evpnd.bgp.message import RouteRefresh, encode_route_refresh
+from evpnd.bgp.path import Source
 from evpnd.bgp.policy import ExportPolicy
-from evpnd.bgp.rib import AdjRibIn, Rib, Source
+from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.bgp.update import Context, UpdateDecoder
 from evpnd.evpn.nlri import split_entries, split_keys
 

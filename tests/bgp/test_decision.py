@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evpnd.bgp.attributes import build
 from evpnd.bgp.decision import best_of, decisive_step
-from evpnd.bgp.rib import Path, Source
+from evpnd.bgp.path import Path, Source
 from evpnd.evpn.extended_community import mac_mobility
 
 MAC = b"\x02" + bytes(20)

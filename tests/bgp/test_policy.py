@@ -8,8 +8,8 @@ import pytest
 
 from evpnd.bgp.attribute_section import Attribute
 from evpnd.bgp.attributes import PathAttributes, build
+from evpnd.bgp.path import Path, Source
 from evpnd.bgp.policy import NO_ADVERTISE, NO_EXPORT, Exported, ExportPolicy, ImportPolicy
-from evpnd.bgp.rib import Path, Source
 
 ROUTER, CLUSTER, OTHER = bytes((1, 1, 1, 1)), bytes((9, 9, 9, 9)), bytes((2, 2, 2, 2))
 VTEP, BODY = bytes((10, 0, 0, 7)), bytes(13)

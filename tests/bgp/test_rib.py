@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from evpnd.bgp.attributes import build
 from evpnd.bgp.decision import best_of
-from evpnd.bgp.rib import AdjRibIn, Path, Rib, Source
+from evpnd.bgp.path import Path, Source
+from evpnd.bgp.rib import AdjRibIn, Rib
 
 KEYS = [b"\x02" + bytes(19) + bytes((number,)) for number in range(4)]
 BODY = bytes(13)

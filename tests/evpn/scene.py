@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from evpnd.bgp.attributes import PathAttributes, PmsiTunnel, build
-from evpnd.bgp.rib import AdjRibIn, Rib, Source
+from evpnd.bgp.path import Source
+from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.config import BgpConfig, EvpnConfig
 from evpnd.evpn.extended_community import encapsulation, mac_mobility, route_target_from_text
 from evpnd.evpn.instances import Instances
