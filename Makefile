@@ -5,12 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help venv demo test test-unit test-interop lint format bench clean
+.PHONY: help venv demo test test-unit test-interop lint format docs bench clean
 help:
 	@echo 'make demo   pods on three hosts ping each other over EVPN, and one moves (no root needed)'
 	@echo 'make test   all tests: units, kernel, interop labs (installs what the labs lack when run as root)'
 	@echo 'make venv   .venv/bin/evpnd and .venv/bin/evpnctl'
 	@echo 'make lint   mypy and ruff;  make format: let ruff rewrite'
+	@echo 'make docs   write docs/configuration.md and docs/commands.md anew, from the schema and the commands'
 	@echo 'make bench  evpnd beside FRR, BIRD and other codecs;  make clean: remove .venv and caches'
 
 venv: $(VENV)/.runs
@@ -44,6 +45,10 @@ lint: $(VENV)/.develops
 format: $(VENV)/.develops
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.runs
+	$(BIN)/python -m evpnd.reference configuration >docs/configuration.md
+	$(BIN)/python -m evpnd.reference commands >docs/commands.md
 
 bench: $(VENV)/.develops
 	@./interop/setup --as-root $(BIN)/python -m interop.bench $(BENCH)
