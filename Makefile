@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help venv demo test test-unit test-interop lint format docs bench clean
 help:
@@ -17,11 +18,13 @@ help:
 venv: $(VENV)/.runs
 $(VENV)/.runs: pyproject.toml
 	@./interop/venv $(PYTHON) $(VENV)
-	$(BIN)/python -m pip install -q -e '.[uvloop]' || $(BIN)/python -m pip install -q -e .
+	@echo 'installing evpnd into $(VENV)'
+	@$(BIN)/python -m pip install -q -e '.[uvloop]' || $(BIN)/python -m pip install -q -e .
 	@touch $@
 
 $(VENV)/.develops: $(VENV)/.runs
-	$(BIN)/python -m pip install -q -e '.[test,dev]'
+	@echo 'installing what the tests need into $(VENV)'
+	@$(BIN)/python -m pip install -q -e '.[test,dev]'
 	@touch $@
 
 demo: $(VENV)/.runs
