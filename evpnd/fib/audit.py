@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from evpnd.fib.intent import ALTERED, FLOOD, LOST, device_of, fdb_key_of, fdb_value
+from evpnd.fib.intent import ALTERED, FLOOD, LOST, STICKY_LOST, device_of, fdb_key_of, fdb_value
 from evpnd.fib.mirror import BRIDGE_HALF, DEVICE_HALF, LocalEntry, is_foreign, local_entry, local_key
 from evpnd.fib.neighbour import NTF_EXT_LEARNED, NTF_STICKY, ZERO_MAC, FdbEntry
 from evpnd.fib.reconcile import Reconciler
@@ -17,6 +17,7 @@ from evpnd.fib.reconcile import Reconciler
 _STEP = 2000
 
 _PLAIN, _STICKY, _ALTERED = 0, 1, 2
+_MARKS = (LOST, STICKY_LOST, ALTERED)  # what is left of an entry when only the bridge's half is there
 
 
 class Audit:
@@ -134,8 +135,8 @@ class Audit:
             elif mark == _ALTERED:
                 value = ALTERED
             yield key, LOST if mark is None else value
-        for key in halves:
-            yield key, LOST
+        for key, mark in halves.items():
+            yield key, _MARKS[mark]
 
     @staticmethod
     def _as_sticky(value: bytes) -> bytes:
@@ -148,7 +149,7 @@ class Audit:
         if wanted is None:
             if reconciler.swept:
                 reconciler.dirty[key] = None
-        elif wanted != value:
+        elif wanted != value and not self._waits(key):
             reconciler.dirty[key] = None
 
     def _settle_missing(self) -> Iterator[None]:
@@ -156,8 +157,6 @@ class Audit:
         for key in owned.keys() - self._device_halves.keys() - self._bridge_halves.keys():
             if key in owned and not self._is_fresher(key):
                 del owned[key]
-                if key in reconciler.desired:
-                    reconciler.dirty[key] = None
             yield
         for key in reconciler.desired.keys() - owned.keys():
             if not self._waits(key):

@@ -37,9 +37,11 @@ from evpnd.fib.netlink import (
 FDB = 1
 FLOOD = 2
 
-# Two values that no intent has, for what the kernel holds of a key. Both differ from every desired value.
+# Values that no intent has, for what the kernel holds of a key when that is not a whole entry.
 LOST = b""  # one of an entry's two halves is missing
-ALTERED = b"\xff"  # somebody changed the entry; a replace alone doesn't undo that
+STICKY_LOST = b"\x01"  # the same of a sticky one: its mark may be left
+ALTERED = b"\xfe"  # the entry has marks that a replace alone doesn't undo
+_REMAINS = frozenset((LOST, STICKY_LOST, ALTERED))
 
 _STICKY = 0x01
 _SCOPE = Struct("=BiH")
@@ -76,8 +78,18 @@ def flood_value() -> bytes:
     return b"\x00"
 
 
-def is_sticky(value: bytes) -> bool:
-    return len(value) >= _VALUE.size and bool(value[0] & _STICKY)
+def is_sticky(held: bytes) -> bool:
+    return bool(held) and bool(held[0] & _STICKY)
+
+
+def is_whole(held: bytes) -> bool:
+    """A value, not what is left of one."""
+    return held not in _REMAINS
+
+
+def remains_of(held: bytes) -> bytes:
+    """What the kernel may hold of an entry when one half of it is gone."""
+    return ALTERED if held == ALTERED else STICKY_LOST if is_sticky(held) else LOST
 
 
 def device_of(key: bytes) -> int:
@@ -128,7 +140,7 @@ def _fdb_replace_altered(scope: bytes, size: int, value: bytes, shared: bool) ->
 @lru_cache(maxsize=4096)
 def _fdb_delete(scope: bytes, _size: int, held: bytes) -> Template:
     """One request for both halves, unless one may be missing: the kernel stops at the first half that is not there."""
-    if held in (LOST, ALTERED):
+    if not is_whole(held):
         return _chain(_fdb_delete_half(scope, NTF_MASTER), _fdb_delete_half(scope, NTF_SELF))
     return _fdb_delete_half(scope, NTF_SELF | NTF_MASTER)
 

@@ -276,11 +276,9 @@ class Kernel:
         new = message.type == netlink.RTM_NEWNEIGH
         if new and self._mirror.is_contested(entry):
             # The message may be older than our entry, and our entry's own message is filtered: ask.
-            now = channel.where_is(entry.master, entry.vlan, entry.mac)
-            if now is None or self._mirror.is_vxlan(now.ifindex):
-                return
-            entry = now
-        self._mirror.apply(entry, new)
+            self._mirror.arbitrate(entry, channel.where_is(entry.master, entry.vlan, entry.mac))
+        else:
+            self._mirror.apply(entry, new)
 
     def _digest(self) -> None:
         """Draw the consequences of what was read."""

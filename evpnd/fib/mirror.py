@@ -12,7 +12,17 @@ from functools import lru_cache
 from struct import Struct
 from typing import Literal, NamedTuple
 
-from evpnd.fib.intent import ALTERED, FLOOD, LOST, device_of, fdb_key_of, fdb_prefix, fdb_value, is_sticky
+from evpnd.fib.intent import (
+    ALTERED,
+    FLOOD,
+    device_of,
+    fdb_key_of,
+    fdb_prefix,
+    fdb_value,
+    is_sticky,
+    is_whole,
+    remains_of,
+)
 from evpnd.fib.link import BridgePort, Link, with_port
 from evpnd.fib.neighbour import (
     NTF_EXT_LEARNED,
@@ -61,7 +71,7 @@ def local_entry(port: int, state: int, flags: int = 0) -> LocalEntry:
 class Notes:
     """What happened since the last look; dicts serve as ordered sets, so that a flap is one note."""
 
-    __slots__ = ("disturbed", "links", "local", "released", "seized")
+    __slots__ = ("disturbed", "left", "links", "local", "released", "seized")
 
     def __init__(self) -> None:
         self.disturbed: dict[bytes, None] = {}  # keys of ours that the kernel lost or others changed
@@ -69,6 +79,7 @@ class Notes:
         self.released: dict[bytes, None] = {}  # keys from whose way a local or foreign entry went
         self.local: dict[tuple[int, bytes], LocalEntry | None] = {}  # (bridge, local key): what is there now
         self.links: dict[int, None] = {}  # devices that came, went or changed
+        self.left: dict[int, None] = {}  # VXLAN devices that left their bridge
 
 
 class Mirror:
@@ -79,7 +90,7 @@ class Mirror:
     def __init__(self) -> None:
         self.links: dict[int, Link] = {}
         self.vxlan_ports: dict[int, tuple[int, ...]] = {}  # bridge: its ports that are VXLAN devices
-        self.owned: dict[bytes, bytes] = {}  # intent key: value, LOST or ALTERED
+        self.owned: dict[bytes, bytes] = {}  # intent key: value, or what is left of one
         self.foreign: dict[bytes, int] = {}  # intent key: the halves that somebody else made by hand
         self.shared_floods: set[int] = set()  # VXLAN devices with flood entries of others
         self.occupied: dict[int, dict[bytes, LocalEntry]] = {}  # bridge: local key: entry
@@ -120,6 +131,7 @@ class Mirror:
         if before == after:
             return
         if before:
+            self.notes.left[ifindex] = None
             ports = tuple(p for p in self.vxlan_ports.get(before, ()) if p != ifindex)
             self.vxlan_ports[before] = ports
             if not ports:
@@ -158,8 +170,8 @@ class Mirror:
         if held is None:
             self._apply_foreign(entry, key, half, new)
         elif not new:
-            self._disturb(key, LOST if held != ALTERED else ALTERED)
-        elif held not in (LOST, ALTERED) and not _is_as_written(entry, half, held):
+            self._disturb(key, remains_of(held))
+        elif is_whole(held) and not _is_as_written(entry, half, held):
             self._disturb(key, ALTERED)
 
     def seen(self, key: bytes | tuple[int, bytes]) -> None:
@@ -218,7 +230,7 @@ class Mirror:
         for intent in self.rivals(bridge, key):
             self.seen(intent)
             if intent in self.owned:
-                self.owned[intent] = LOST
+                self.owned[intent] = remains_of(self.owned[intent])
             self.notes.seized[intent] = None
 
     def vacate(self, bridge: int, key: bytes) -> None:
@@ -241,11 +253,24 @@ class Mirror:
         return [fdb_prefix(ifindex, vlan) + mac for ifindex in self.vxlan_ports.get(bridge, ())]
 
     def is_contested(self, entry: FdbEntry) -> bool:
-        """A local port is said to have a MAC that we have just installed: the message may be older than our entry."""
+        """A local port is said to have a MAC that we have written too: the message may be older than our entry."""
         if not entry.master or self.is_vxlan(entry.ifindex):
             return False
-        held = (self.owned.get(k) for k in self.rivals(entry.master, local_key(entry.vlan, entry.mac)))
-        return any(value is not None and value not in (LOST, ALTERED) for value in held)
+        return any(key in self.owned for key in self.rivals(entry.master, local_key(entry.vlan, entry.mac)))
+
+    def arbitrate(self, entry: FdbEntry, now: FdbEntry | None) -> None:
+        """Take such a message with the bridge's answer to the question where the MAC is now."""
+        if now is not None and not self.is_vxlan(now.ifindex):
+            self.apply(now, True)
+            return
+        key = local_key(entry.vlan, entry.mac)
+        self.vacate(entry.master, key)
+        if now is None:
+            # It was learned and is gone again, and so is our entry that it replaced.
+            for intent in self.rivals(entry.master, key):
+                if intent in self.owned:
+                    self.seen(intent)
+                    self._disturb(intent, remains_of(self.owned[intent]))
 
 
 def is_foreign(entry: FdbEntry) -> bool:

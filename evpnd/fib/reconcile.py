@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from evpnd.fib.intent import ALTERED, FDB, KINDS, LOST, Template, device_of, is_sticky
+from evpnd.fib.intent import ALTERED, FDB, KINDS, LOST, Template, device_of, is_sticky, remains_of
 from evpnd.fib.mirror import LocalEntry, Mirror
 
 RETRY_FIRST_S = 1.0
@@ -98,6 +98,17 @@ class Reconciler:
                 if ifindex in self.held and self.mirror.bridge_of(ifindex) is not None:
                     self.dirty.update(self.held.pop(ifindex))
         notes.seized, notes.released, notes.disturbed = {}, {}, {}
+        if notes.left:
+            self._recheck({ifindex for ifindex in notes.left if ifindex in self.mirror.links})
+            notes.left = {}
+
+    def _recheck(self, devices: Collection[int]) -> None:
+        """Devices left their bridge: what was sent after that, and before it was known, has a device's half only."""
+        owned = self.mirror.owned
+        for key in [k for k in owned if k[0] == FDB and device_of(k) in devices] if devices else ():
+            owned[key] = remains_of(owned[key])
+            if key not in self.yielded:
+                self.dirty[key] = None
 
     def sweep(self, keep: Iterable[int] = ()) -> int:
         """From now on what is not desired goes, except on the devices to keep; how many entries go now."""
@@ -127,18 +138,20 @@ class Reconciler:
         scope, writer = b"", None
         scope_size = 0
         desired, owned, failures, yielded = self.desired, self.mirror.owned, self.failures, self.yielded
+        waiting = self.held
         for key in keys:
             value, held = desired.get(key), owned.get(key)
             if value == held:
-                if failures:
-                    failures.pop(key, None)
+                if failures or waiting:
+                    self._forget_trouble(key)
                 continue
             if writer is None or not key.startswith(scope) or len(key) - scope_size != writer.size:
                 scope_size = KINDS[key[0]].scope_size
                 scope = key[:scope_size]
                 writer = _Writer(self.mirror, scope, len(key) - scope_size)
             if value is None:
-                failures.pop(key, None)
+                if failures or waiting:
+                    self._forget_trouble(key)
                 assert held is not None
                 del owned[key]
                 if writer.exists:
@@ -147,7 +160,10 @@ class Reconciler:
                     removed += 1
                 continue
             if not writer.ready:
-                owned.pop(key, None)
+                if not writer.exists:
+                    owned.pop(key, None)
+                elif held is not None:
+                    owned[key] = remains_of(held)
                 self.held.setdefault(writer.ifindex, {})[key] = None
                 continue
             if yielded and key in yielded:
@@ -179,6 +195,16 @@ class Reconciler:
         for key in keys:
             del dirty[key]
         return keys
+
+    def _forget_trouble(self, key: bytes) -> None:
+        """An intent is no more, or is in the kernel."""
+        self.failures.pop(key, None)
+        ifindex = device_of(key)
+        waiting = self.held.get(ifindex)
+        if waiting is not None:
+            waiting.pop(key, None)
+            if not waiting:
+                del self.held[ifindex]
 
     def _is_blocked(self, key: bytes, writer: _Writer) -> bool:
         """Others' entries are in the way; a MAC that a local port merely learned is taken over."""
@@ -217,7 +243,7 @@ class Reconciler:
                     self.mirror.owned.setdefault(key, LOST)
                     self.dirty[key] = None
                 continue
-            self.mirror.owned[key] = LOST
+            self.mirror.owned[key] = remains_of(self.desired[key])
             self._fail(key, code, text, now)
 
     def _fail(self, key: bytes, code: int, text: str, now: float) -> None:
@@ -230,7 +256,7 @@ class Reconciler:
         """A batch may or may not have reached the kernel: an audit finds out, and until then nothing is certain."""
         owned = self.mirror.owned
         for key in keys:
-            owned[key] = LOST
+            owned[key] = ALTERED
             self.dirty[key] = None
 
     def retry(self, now: float) -> None:
