@@ -69,6 +69,7 @@ class Kernel:
         self._audit_task: asyncio.Task[None] | None = None
         self._audit_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
+        self._link_news: set[int] | None = None  # devices of which messages came while a dump is read
         self._problem: str | None = None
         self._counters = dict.fromkeys(("requests", "batches", "refused", "events", "overruns", "resyncs"), 0)
         self._resync_took_s = 0.0
@@ -258,14 +259,20 @@ class Kernel:
     def _on_message(self, channel: Channel, message: Message) -> None:
         if message.type in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH):
             self._on_fdb(channel, message)
-        elif message.type == netlink.RTM_NEWLINK:
+        elif message.type in (netlink.RTM_NEWLINK, netlink.RTM_DELLINK):
+            self._on_link(message)
+
+    def _on_link(self, message: Message) -> None:
+        if self._link_news is not None:
+            self._link_news.add(links.link_index(message.body))
+        if message.type == netlink.RTM_NEWLINK:
             if links.link_family(message.body) == AF_BRIDGE:
                 change = links.decode_port_change(message.body)
                 if change is not None:
                     self._mirror.set_port(*change)
             else:
                 self._mirror.set_link(links.decode_link(message.body))
-        elif message.type == netlink.RTM_DELLINK and links.link_family(message.body) != AF_BRIDGE:
+        elif links.link_family(message.body) != AF_BRIDGE:
             # (Of family AF_BRIDGE it means that a port left its bridge.)
             self._mirror.remove_link(links.link_index(message.body))
 
@@ -351,7 +358,7 @@ class Kernel:
         self.flush()
 
     async def _read_links(self, channel: Channel) -> None:
-        """Read all devices; those that changed while the dump ran are told of by their own messages as well."""
+        """Read all devices; of those that changed meanwhile their own messages know better."""
         for _ in range(3):
             seen: dict[int, links.Link] = {}
             torn = False
@@ -363,13 +370,16 @@ class Kernel:
                     link = links.decode_link(message.body)
                     seen[link.index] = link
 
+            self._link_news = set()
             await channel.dump(links.encode_link_dump(), feed)
             if not torn:
                 break
-        for ifindex in self._mirror.links.keys() - seen.keys():
+        news, self._link_news = self._link_news or set(), None
+        for ifindex in self._mirror.links.keys() - seen.keys() - news:
             self._mirror.remove_link(ifindex)
         for link in seen.values():
-            self._mirror.set_link(link)
+            if link.index not in news:
+                self._mirror.set_link(link)
 
 
 def _feed(audit: Audit, message: Message) -> None:

@@ -23,10 +23,12 @@ class Watcher:
         self.local: dict[tuple[int, int, bytes], LocalEntry] = {}
         self.changes: list[LocalChange] = []
         self.resyncs = 0
-        self.on_change: Callable[[list[LocalChange]], None] | None = None
+        self.on_vnis: Callable[[], None] | None = None
 
     def vnis_changed(self, vnis: dict[int, VniDevice]) -> None:
         self.vnis = vnis
+        if self.on_vnis is not None:
+            self.on_vnis()
 
     def local_macs_changed(self, changes: list[LocalChange]) -> None:
         self.changes += changes
@@ -35,8 +37,6 @@ class Watcher:
                 self.local.pop((bridge, vlan, address), None)
             else:
                 self.local[bridge, vlan, address] = entry
-        if self.on_change is not None:
-            self.on_change(changes)
 
     def resynced(self) -> None:
         self.resyncs += 1
