@@ -13,14 +13,13 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from evpnd import __version__
 from evpnd.bgp.counters import MESSAGE_NAMES
 from evpnd.bgp.decision import decisive_step
 from evpnd.bgp.negotiation import make_open
 from evpnd.bgp.path import Path
-from evpnd.bgp.session import Session
 from evpnd.config import Config
 from evpnd.evpn.extended_community import to_text
 from evpnd.evpn.instances import MAC_IN_KEY, MAC_IP
@@ -34,6 +33,9 @@ from evpnd.message_json import attributes_to_json
 from evpnd.peering import Peering
 from evpnd.requests import Filters, Handler, unknown_peer, unknown_vni
 from evpnd.speaker import Speaker
+
+if TYPE_CHECKING:
+    from evpnd.bgp.session import Session
 
 Row = dict[str, Any]
 
@@ -255,6 +257,9 @@ class Show:
                     "flooding": vrf.flooding,
                 }
             rows.append(row)
+        if "vni" not in filters:
+            unusable = self._daemon.kernel.unusable
+            rows += [{"vni": None, "device": name, "problem": reason} for name, reason in sorted(unusable.items())]
         return rows
 
     def _vrfs(self, filters: Filters) -> list[MacVrf]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from evpnd.bgp.adj_out import UpdateGroup
 from evpnd.bgp.capability import GracefulRestart
@@ -19,7 +19,6 @@ from evpnd.bgp.negotiation import Negotiated
 from evpnd.bgp.path import Source
 from evpnd.bgp.policy import ExportPolicy, ImportPolicy
 from evpnd.bgp.rib import AdjRibIn, Rib
-from evpnd.bgp.session import Session
 from evpnd.bgp.update import Update
 from evpnd.config import Config
 from evpnd.evpn.instances import Instances
@@ -27,6 +26,9 @@ from evpnd.evpn.values import ip_from_text
 from evpnd.fib.discovery import VniDevice
 from evpnd.fib.mirror import LocalEntry
 from evpnd.peering import Peering, export_policy
+
+if TYPE_CHECKING:
+    from evpnd.bgp.session import Session
 
 CEASE, MAXIMUM_PREFIXES = 6, 1  # RFC 4486
 NORMAL, BEGIN, END = 0, 1, 2  # route refresh subtypes, RFC 7313 section 3.2

@@ -27,7 +27,8 @@ class Scene(Host):
         config = Config(bgp=BgpConfig(asn=65001, router_id="10.0.0.5"), files=("evpnd.toml",))
         self.failures: dict[bytes, Failure] = {}
         link = SimpleNamespace(name="pod7")
-        kernel = SimpleNamespace(links={7: link}, failures=self.failures, stats={"desired": 1})
+        self.unusable: dict[str, str] = {}
+        kernel = SimpleNamespace(links={7: link}, failures=self.failures, stats={"desired": 1}, unusable=self.unusable)
         peerings = {f"p{number}": SimpleNamespace(rib_in=self.peer(number)) for number in (1, 2)}
         speaker = SimpleNamespace(rib=self.rib, instances=self.instances, peerings=peerings)
         self.daemon: Any = SimpleNamespace(
@@ -83,6 +84,12 @@ def test_vni_that_works_and_one_that_does_not() -> None:
     assert broken["problem"] == "vx200 is down"
     assert [row["vni"] for row in scene.show.vnis({"vni": 200})] == [200]
     assert list(scene.show.macs({"vni": 200})) == []
+
+
+def test_device_that_can_not_be_used_says_why() -> None:
+    scene = Scene()
+    scene.unusable["vxlan0"] = "vxlan0 is a single VXLAN device"
+    assert scene.show.vnis({}) == [{"vni": None, "device": "vxlan0", "problem": "vxlan0 is a single VXLAN device"}]
 
 
 @pytest.mark.parametrize("command", ["vnis", "macs", "vteps", "routes"])

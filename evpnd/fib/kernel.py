@@ -24,7 +24,7 @@ from evpnd.fib.channel import Channel, Overrun
 from evpnd.fib.discovery import VniDevice, discover, unusable
 from evpnd.fib.intent import fdb_key_of
 from evpnd.fib.mirror import LocalEntry, Mirror, split_local_key
-from evpnd.fib.neighbour import AF_BRIDGE, NTF_MASTER, NTF_SELF, decode_fdb, encode_fdb_dump
+from evpnd.fib.neighbour import AF_BRIDGE, NTF_MASTER, NTF_SELF, decode_fdb, decode_fdb_dump, encode_fdb_dump
 from evpnd.fib.netlink import NLM_F_DUMP_INTR, Message, Refusal, split_messages
 from evpnd.fib.reconcile import Batch, Failure, Reconciler
 
@@ -74,6 +74,7 @@ class Kernel:
         self._counters = dict.fromkeys(("requests", "batches", "refused", "events", "overruns", "resyncs"), 0)
         self._resync_took_s = 0.0
         self.vnis: dict[int, VniDevice] = {}
+        self.unusable: dict[str, str] = {}  # VXLAN devices that evpnd can't use, by name, with the reason
         # Bound methods of the reconciler: the hot path has no layer in between.
         self.set = self._reconciler.set
         self.unset = self._reconciler.unset
@@ -128,11 +129,6 @@ class Kernel:
     @property
     def owned(self) -> dict[bytes, bytes]:
         return self._mirror.owned
-
-    @property
-    def unusable(self) -> dict[str, str]:
-        """VXLAN devices that evpnd can't use, by name, with the reason."""
-        return unusable(self._mirror.links)
 
     @property
     def settled(self) -> bool:
@@ -293,12 +289,20 @@ class Kernel:
         self._reconciler.absorb()
         if devices_changed:
             self._mirror.notes.links = {}
+            self._tell_unusable()
             vnis = discover(self._mirror.links)
             if vnis != self.vnis:
                 self.vnis = vnis
                 self._owner.vnis_changed(vnis)
         self._tell_owner()
         self.flush()
+
+    def _tell_unusable(self) -> None:
+        """Log each device that can't be used once, as long as the reason is the same."""
+        before, self.unusable = self.unusable, unusable(self._mirror.links)
+        for name, reason in self.unusable.items():
+            if before.get(name) != reason:
+                _log.warning("%s", reason, extra={"device": name})
 
     def _tell_owner(self) -> None:
         local, self._mirror.notes.local = self._mirror.notes.local, {}
@@ -346,7 +350,7 @@ class Kernel:
         self._reconciler.absorb()
         audit = Audit(self._reconciler, [key for batch in self._in_flight for key in batch.keys])
         try:
-            await channel.dump(encode_fdb_dump(), lambda message: _feed(audit, message))
+            await channel.dump(encode_fdb_dump(), lambda data: _feed(audit, data))
             for _ in audit.finish():
                 await asyncio.sleep(0)
         finally:
@@ -363,12 +367,16 @@ class Kernel:
             seen: dict[int, links.Link] = {}
             torn = False
 
-            def feed(message: Message, seen: dict[int, links.Link] = seen) -> None:
+            def feed(data: bytes, seen: dict[int, links.Link] = seen) -> bool:
                 nonlocal torn
-                torn |= bool(message.flags & NLM_F_DUMP_INTR)
-                if message.type == netlink.RTM_NEWLINK:
-                    link = links.decode_link(message.body)
-                    seen[link.index] = link
+                for message in split_messages(data):
+                    if netlink.ends_dump(message):
+                        return True
+                    torn |= bool(message.flags & NLM_F_DUMP_INTR)
+                    if message.type == netlink.RTM_NEWLINK:
+                        link = links.decode_link(message.body)
+                        seen[link.index] = link
+                return False
 
             self._link_news = set()
             await channel.dump(links.encode_link_dump(), feed)
@@ -382,11 +390,10 @@ class Kernel:
                 self._mirror.set_link(link)
 
 
-def _feed(audit: Audit, message: Message) -> None:
-    if message.type == netlink.RTM_NEWNEIGH:
-        entry = decode_fdb(message.body)
-        if entry is not None:
-            audit.feed(entry)
+def _feed(audit: Audit, data: bytes) -> bool:
+    entries, ended = decode_fdb_dump(data)
+    audit.feed(entries)
+    return ended
 
 
 def _attribute(refusals: list[Refusal]) -> list[tuple[bytes, int, str, bool]]:
