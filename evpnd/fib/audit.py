@@ -35,16 +35,21 @@ class Audit:
         self._foreign: dict[bytes, int] = {}
         self._local: dict[int, dict[bytes, LocalEntry]] = {}
 
-    def feed(self, entry: FdbEntry) -> None:
-        if not self._mirror.is_vxlan(entry.ifindex):
-            if entry.master:
+    def feed(self, entries: Iterable[FdbEntry]) -> None:
+        """Some of the dump's entries."""
+        vxlan = {ifindex for ifindex, link in self._mirror.links.items() if link.vxlan is not None}
+        for entry in entries:
+            if entry.ifindex in vxlan:
+                self._feed_remote(entry)
+            elif entry.master:
                 macs = self._local.setdefault(entry.master, {})
                 macs[local_key(entry.vlan, entry.mac)] = local_entry(entry.ifindex, entry.state, entry.flags)
-            return
+
+    def _feed_remote(self, entry: FdbEntry) -> None:
         key = fdb_key_of(entry, entry.vlan)
         if key is None:
             return
-        if self._is_others(entry, key):
+        if key not in self._mirror.owned and self._is_others(entry):
             half = BRIDGE_HALF if entry.master else DEVICE_HALF
             self._foreign[key] = self._foreign.get(key, 0) | half
         elif entry.master:
@@ -52,10 +57,8 @@ class Audit:
         else:
             self._feed_device_half(entry, key)
 
-    def _is_others(self, entry: FdbEntry, key: bytes) -> bool:
-        """Others' by its marks; but what we wrote and somebody changed stays ours, to be restored."""
-        if key in self._mirror.owned:
-            return False
+    def _is_others(self, entry: FdbEntry) -> bool:
+        """By its marks. (What we wrote and somebody changed stays ours, to be restored.)"""
         if entry.mac == ZERO_MAC:
             # The remote that the device was made with gets our mark with the first entry that we append beside it.
             link = self._mirror.links[entry.ifindex]

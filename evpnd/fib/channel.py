@@ -12,16 +12,14 @@ import asyncio
 import contextlib
 import ctypes
 import errno
-import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from evpnd.errors import NetlinkError
 from evpnd.fib import bpf, mmsg, netlink
 from evpnd.fib.neighbour import NTF_SELF, FdbEntry, decode_fdb, encode_fdb, encode_fdb_get
-from evpnd.fib.netlink import NLM_F_ACK, NLM_F_REQUEST, RTM_DELNEIGH, Message, Refusal, split_messages
+from evpnd.fib.netlink import NLM_F_ACK, NLM_F_REQUEST, RTM_DELNEIGH, Refusal, split_messages
 
 SOL_NETLINK = 270
 NETLINK_EXT_ACK = 11
@@ -139,8 +137,8 @@ class Channel:
                 return decode_fdb(message.body)
         return None
 
-    async def dump(self, request: bytes, feed: Callable[[Message], None]) -> None:
-        """Feed every message of a dump, with a turn of the event loop for each piece that the kernel sends."""
+    async def dump(self, request: bytes, feed: Callable[[bytes], bool]) -> None:
+        """Feed every datagram of a dump until told that it ended, with a turn of the event loop for each."""
         self._dumps.send(request)
         readable = asyncio.Event()
         self._loop.add_reader(self._dumps, readable.set)
@@ -152,7 +150,7 @@ class Channel:
                     data = self._dumps.recv(_DATAGRAM)
                 except BlockingIOError:
                     continue
-                if not _feed_dump(data, feed):
+                if feed(data):
                     return
         finally:
             self._loop.remove_reader(self._dumps)
@@ -183,16 +181,3 @@ class Channel:
                     raise Overrun from None
                 raise
             yield bytes(buffer[:size])
-
-
-def _feed_dump(data: bytes, feed: Callable[[Message], None]) -> bool:
-    """False at the dump's end."""
-    for message in split_messages(data):
-        if message.type == netlink.NLMSG_DONE:
-            netlink.end_of_dump(message)
-            return False
-        if message.type == netlink.NLMSG_ERROR:
-            refusal = netlink.decode_error(message)
-            raise NetlinkError(refusal.errno, f"netlink dump: {refusal.text or os.strerror(refusal.errno)}")
-        feed(message)
-    return True

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from evpnd.errors import NetlinkError
 from evpnd.fib import netlink
-from evpnd.fib.netlink import NLM_F_DUMP, NLM_F_REQUEST, RTM_GETNEIGH, decode_attributes, encode_attribute
+from evpnd.fib.netlink import NLM_F_DUMP, NLM_F_REQUEST, RTM_GETNEIGH, RTM_NEWNEIGH, decode_attributes, encode_attribute
 
 AF_BRIDGE = 7
 
@@ -68,12 +68,16 @@ class FdbEntry(NamedTuple):
 
 # The layouts that bridges and VXLAN devices use for the bulk of their entries, decoded in one unpack: the headers of
 # the attributes are compared as one number each (length | type << 16).
-#                        ndmsg     LLADDR     MASTER FLAGS_EXT CACHEINFO(16)
-_BRIDGE_HALF = Struct("=BxxxiHBB I6sxx      Ii      I4x       I16x")
+#        ndmsg     LLADDR     MASTER FLAGS_EXT CACHEINFO(16)
+_BRIDGE = "BxxxiHBB I6sxx      Ii      I4x       I16x"
 _BRIDGE_HEADERS = (10 | NDA_LLADDR << 16, 8 | NDA_MASTER << 16, 8 | 15 << 16, 20 | 3 << 16)
-#                        ndmsg     LLADDR     DST    CACHEINFO(16)
-_VXLAN_HALF = Struct("=BxxxiHBB I6sxx      I4s    I16x")
+#       ndmsg     LLADDR     DST    CACHEINFO(16)
+_VXLAN = "BxxxiHBB I6sxx      I4s    I16x"
 _VXLAN_HEADERS = (10 | NDA_LLADDR << 16, 8 | NDA_DST << 16, 20 | 3 << 16)
+_BRIDGE_HALF, _VXLAN_HALF = Struct("=" + _BRIDGE), Struct("=" + _VXLAN)
+# The same with the message's header, of which length and type count.
+_BRIDGE_MESSAGE, _VXLAN_MESSAGE = Struct("=IH10x" + _BRIDGE), Struct("=IH10x" + _VXLAN)
+_LENGTH_TYPE = Struct("=IH")
 
 
 def decode_fdb(body: bytes) -> FdbEntry | None:
@@ -88,6 +92,35 @@ def decode_fdb(body: bytes) -> FdbEntry | None:
         if family == AF_BRIDGE and (h1, h2, h3) == _VXLAN_HEADERS:
             return FdbEntry(ifindex, state, flags, mac, 0, 0, dst)
     return _decode_any(body)
+
+
+def decode_fdb_dump(data: bytes) -> tuple[list[FdbEntry], bool]:
+    """The entries in one datagram of a dump, and whether the dump ends with it."""
+    entries: list[FdbEntry] = []
+    offset, end = 0, len(data)
+    read_bridge, read_vxlan, peek = _BRIDGE_MESSAGE.unpack_from, _VXLAN_MESSAGE.unpack_from, _LENGTH_TYPE.unpack_from
+    while offset < end:
+        room = end - offset
+        length, message_type = peek(data, offset) if room >= netlink.HEADER_SIZE else (0, 0)
+        if length == _BRIDGE_MESSAGE.size <= room and message_type == RTM_NEWNEIGH:
+            _, _, family, ifindex, state, flags, _, h1, mac, h2, master, h3, h4 = read_bridge(data, offset)
+            if family == AF_BRIDGE and (h1, h2, h3, h4) == _BRIDGE_HEADERS:
+                entries.append(FdbEntry(ifindex, state, flags, mac, master))
+                offset += length
+                continue
+        elif length == _VXLAN_MESSAGE.size <= room and message_type == RTM_NEWNEIGH:
+            _, _, family, ifindex, state, flags, _, h1, mac, h2, dst, h3 = read_vxlan(data, offset)
+            if family == AF_BRIDGE and (h1, h2, h3) == _VXLAN_HEADERS:
+                entries.append(FdbEntry(ifindex, state, flags, mac, 0, 0, dst))
+                offset += length
+                continue
+        message, offset = netlink.message_at(data, offset)
+        if netlink.ends_dump(message):
+            return entries, True
+        entry = decode_fdb(message.body) if message.type == RTM_NEWNEIGH else None
+        if entry is not None:
+            entries.append(entry)
+    return entries, False
 
 
 def _decode_any(body: bytes) -> FdbEntry | None:

@@ -75,15 +75,22 @@ def encode_attribute(attribute_type: int, value: bytes) -> bytes:
 
 def split_messages(data: bytes) -> Iterator[Message]:
     """The messages of one datagram."""
-    offset, end = 0, len(data)
-    while offset < end:
-        if end - offset < HEADER_SIZE:
-            raise NetlinkError(errno.EBADMSG, f"netlink message cut short: {end - offset} octets")
-        length, message_type, flags, sequence, _ = HEADER.unpack_from(data, offset)
-        if not HEADER_SIZE <= length <= end - offset:
-            raise NetlinkError(errno.EBADMSG, f"netlink message of {length} octets in {end - offset}")
-        yield Message(message_type, flags, sequence, data[offset + HEADER_SIZE : offset + length])
-        offset += (length + 3) & ~3
+    offset = 0
+    while offset < len(data):
+        message, offset = message_at(data, offset)
+        yield message
+
+
+def message_at(data: bytes, offset: int) -> tuple[Message, int]:
+    """The message at an offset, and the offset of the next one."""
+    room = len(data) - offset
+    if room < HEADER_SIZE:
+        raise NetlinkError(errno.EBADMSG, f"netlink message cut short: {room} octets")
+    length, message_type, flags, sequence, _ = HEADER.unpack_from(data, offset)
+    if not HEADER_SIZE <= length <= room:
+        raise NetlinkError(errno.EBADMSG, f"netlink message of {length} octets in {room}")
+    body = data[offset + HEADER_SIZE : offset + length]
+    return Message(message_type, flags, sequence, body), offset + ((length + 3) & ~3)
 
 
 def decode_attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
@@ -134,9 +141,15 @@ def decode_error(message: Message) -> Refusal:
     return Refusal(code, said or os.strerror(code), message.sequence, request)
 
 
-def end_of_dump(message: Message) -> None:
-    """NLMSG_DONE carries an error number when the dump failed part way."""
+def ends_dump(message: Message) -> bool:
+    """Whether a dump ends with this message; NetlinkError when that is because it failed."""
+    if message.type == NLMSG_ERROR:
+        refusal = decode_error(message)
+        raise NetlinkError(refusal.errno, f"netlink dump: {refusal.text}")
+    if message.type != NLMSG_DONE:
+        return False
     if len(message.body) >= 4:
         code = int(_S32.unpack_from(message.body)[0])
         if code < 0:
             raise NetlinkError(-code, f"netlink dump: {os.strerror(-code)}")
+    return True

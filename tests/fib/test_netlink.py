@@ -138,7 +138,7 @@ def read_all(data: bytes) -> None:
                 decode(message.body)
             except NetlinkError as error:
                 assert error.errno == errno.EBADMSG
-        for check in (netlink.decode_error, netlink.end_of_dump):
+        for check in (netlink.decode_error, netlink.ends_dump):
             try:
                 check(message)
             except NetlinkError as error:
@@ -170,6 +170,37 @@ MESSAGE = st.builds(
 @given(st.lists(MESSAGE, max_size=4).map(b"".join))
 def test_well_framed_garbage_raises_nothing_but_netlink_errors(data: bytes) -> None:
     read_all(data)
+
+
+@given(st.one_of(st.binary(max_size=300), st.lists(MESSAGE, max_size=4).map(b"".join)), st.integers(0, 3))
+def test_a_dump_of_garbage_raises_nothing_but_netlink_errors(data: bytes, cut: int) -> None:
+    try:
+        neighbour.decode_fdb_dump(data[: len(data) - cut])
+    except NetlinkError as error:
+        assert error.errno > 0
+
+
+@given(st.lists(st.sampled_from(["bridge", "vxlan", "other", "link"]), max_size=8), st.booleans())
+def test_a_dump_is_read_as_its_messages_are(kinds: list[str], ended: bool) -> None:
+    cache = netlink.encode_attribute(3, bytes(16))
+    bodies = {
+        "bridge": neighbour.NDMSG.pack(7, 9, 2, 0x10, 0)
+        + netlink.encode_attribute(2, MAC)
+        + netlink.encode_attribute(9, (5).to_bytes(4, "little"))
+        + netlink.encode_attribute(15, bytes(4))
+        + cache,
+        "vxlan": neighbour.NDMSG.pack(7, 9, 2, 0x12, 0)
+        + netlink.encode_attribute(2, MAC)
+        + netlink.encode_attribute(1, bytes([10, 0, 0, 2]))
+        + cache,
+        "other": neighbour.encode_fdb_body(FdbEntry(9, 2, 0x12, MAC, dst=bytes(range(16)), vlan=7)),
+        "link": bytes(60),
+    }
+    data = b"".join(netlink.encode_message(16 if kind == "link" else 28, 2, bodies[kind]) for kind in kinds)
+    if ended:
+        data += netlink.encode_message(netlink.NLMSG_DONE, 2, bytes(4))
+    expected = [neighbour.decode_fdb(bodies[kind]) for kind in kinds if kind != "link"]
+    assert neighbour.decode_fdb_dump(data) == (expected, ended)
 
 
 def vxlan_link() -> bytes:
@@ -242,4 +273,4 @@ def test_an_error_names_its_request_and_says_why() -> None:
 
 def test_a_dump_that_fails_part_way_says_so() -> None:
     with pytest.raises(NetlinkError, match="Permission denied"):
-        netlink.end_of_dump(netlink.Message(netlink.NLMSG_DONE, 0, 0, (-13).to_bytes(4, "little", signed=True)))
+        netlink.ends_dump(netlink.Message(netlink.NLMSG_DONE, 0, 0, (-13).to_bytes(4, "little", signed=True)))

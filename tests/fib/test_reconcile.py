@@ -61,8 +61,7 @@ class World:
             self.mirror.set_link(link)
         self.reconciler.absorb()
         audit = Audit(self.reconciler)
-        for entry in self.host.dump():
-            audit.feed(entry)
+        audit.feed(self.host.dump())
         for _ in audit.finish():
             pass
         audit.close()
