@@ -8,6 +8,7 @@ do I/O.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from evpnd.fib.intent import ALTERED, FLOOD, LOST, STICKY_LOST, device_of, fdb_key_of, fdb_value
 from evpnd.fib.mirror import BRIDGE_HALF, DEVICE_HALF, LocalEntry, is_foreign, local_entry, local_key
@@ -93,17 +94,26 @@ class Audit:
     def _is_fresher(self, key: bytes | tuple[int, bytes]) -> bool:
         return self._mirror.witness is not None and key in self._mirror.witness
 
+    @contextmanager
+    def _by_itself(self) -> Iterator[None]:
+        """What the audit changes is no news to it."""
+        witness, self._mirror.witness = self._mirror.witness, None
+        yield
+        self._mirror.witness = witness
+
     def _settle_local(self) -> Iterator[None]:
         mirror = self._mirror
         for bridge, macs in self._local.items():
-            for key, entry in macs.items():
+            for key, entry in macs.items() if bridge in mirror.links else ():
                 if mirror.occupied.get(bridge, {}).get(key) != entry and not self._is_fresher((bridge, key)):
-                    mirror.occupy(bridge, key, entry)
+                    with self._by_itself():
+                        mirror.occupy(bridge, key, entry)
                 yield
         for bridge in list(mirror.occupied):
-            for key in mirror.occupied[bridge].keys() - self._local.get(bridge, {}).keys():
+            for key in mirror.occupied.get(bridge, {}).keys() - self._local.get(bridge, {}).keys():
                 if not self._is_fresher((bridge, key)):
-                    mirror.vacate(bridge, key)
+                    with self._by_itself():
+                        mirror.vacate(bridge, key)
                 yield
 
     def _settle_foreign(self) -> Iterator[None]:

@@ -30,19 +30,31 @@ class VniDevice:
     warnings: tuple[str, ...] = ()
 
 
-def discover(links: Mapping[int, Link]) -> dict[int, VniDevice]:
-    """The VNIs by number. Of several devices with one VNI the first that works counts, by index."""
+Known = dict[int, tuple[Link, Link | None, VniDevice]]  # device: what its VniDevice was made from
+
+
+def discover(links: Mapping[int, Link], known: Known | None = None) -> dict[int, VniDevice]:
+    """The VNIs by number. Of several devices with one VNI the first that works counts, by index.
+
+    `known`, kept by the caller from one call to the next, saves the work for devices that have not changed.
+    """
     found: dict[int, VniDevice] = {}
-    spare: dict[int, list[str]] = {}
-    for device in sorted(_candidates(links), key=lambda d: (d.problem is not None, d.ifindex)):
-        if device.vni in found:
-            spare.setdefault(device.vni, []).append(device.name)
-        else:
-            found[device.vni] = device
-    for vni, names in spare.items():
-        note = f"VNI {vni} is also on {', '.join(sorted(names))}, which is not used"
-        found[vni] = _with_warning(found[vni], note)
+    spare: dict[int, list[VniDevice]] = {}
+    for device in _candidates(links, {} if known is None else known):
+        other = found.get(device.vni)
+        if other is not None:
+            first, second = sorted((device, other), key=_rank)
+            spare.setdefault(device.vni, []).append(second)
+            device = first
+        found[device.vni] = device
+    for vni, devices in spare.items():
+        names = ", ".join(sorted(device.name for device in devices))
+        found[vni] = _with_warning(found[vni], f"VNI {vni} is also on {names}, which is not used")
     return dict(sorted(found.items()))
+
+
+def _rank(device: VniDevice) -> tuple[bool, int]:
+    return device.problem is not None, device.ifindex
 
 
 def unusable(links: Mapping[int, Link]) -> dict[str, str]:
@@ -54,10 +66,17 @@ def unusable(links: Mapping[int, Link]) -> dict[str, str]:
     return reasons
 
 
-def _candidates(links: Mapping[int, Link]) -> Iterator[VniDevice]:
-    for link in links.values():
-        if link.vxlan is not None and not link.vxlan.collect_metadata:
-            yield _classic(link, links.get(link.master))
+def _candidates(links: Mapping[int, Link], known: Known) -> Iterator[VniDevice]:
+    for ifindex in known.keys() - links.keys():
+        del known[ifindex]
+    for ifindex, link in links.items():
+        if link.vxlan is None or link.vxlan.collect_metadata:
+            continue
+        bridge = links.get(link.master)
+        before = known.get(ifindex)
+        if before is None or before[0] is not link or before[1] is not bridge:
+            before = known[ifindex] = (link, bridge, _classic(link, bridge))
+        yield before[2]
 
 
 def _classic(link: Link, bridge: Link | None) -> VniDevice:

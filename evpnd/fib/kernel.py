@@ -21,7 +21,7 @@ from evpnd.fib import link as links
 from evpnd.fib import netlink
 from evpnd.fib.audit import Audit
 from evpnd.fib.channel import Channel, Overrun
-from evpnd.fib.discovery import VniDevice, discover, unusable
+from evpnd.fib.discovery import Known, VniDevice, discover, unusable
 from evpnd.fib.intent import fdb_key_of
 from evpnd.fib.mirror import LocalEntry, Mirror, split_local_key
 from evpnd.fib.neighbour import AF_BRIDGE, NTF_MASTER, NTF_SELF, decode_fdb, decode_fdb_dump, encode_fdb_dump
@@ -33,6 +33,7 @@ INLINE = 64  # batches up to this size are sent at once, bigger ones by the work
 PIPELINE = 2  # batches with the worker: one being sent, one ready
 DEAF_FROM = 512  # deletes in a batch from which their echoes are not worth reading
 EVENTS_A_TURN = 1024
+RECENT = 256  # batches after which the monitor is read although it has not said anything
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Kernel:
         self._problem: str | None = None
         self._counters = dict.fromkeys(("requests", "batches", "refused", "events", "overruns", "resyncs"), 0)
         self._resync_took_s = 0.0
+        self._known: Known = {}
         self.vnis: dict[int, VniDevice] = {}
         self.unusable: dict[str, str] = {}  # VXLAN devices that evpnd can't use, by name, with the reason
         # Bound methods of the reconciler: the hot path has no layer in between.
@@ -174,6 +176,8 @@ class Kernel:
                 self._loop.call_soon(self._tell_owner)
             if batch is not None:
                 self._send(self._channel, batch)
+        if len(self._reconciler.recent) > RECENT:
+            self._loop.call_soon(self._on_events)
         if self._reconciler.failures and self._retry_timer is None:
             self._retry_timer = self._loop.call_later(1.0, self._retry)
 
@@ -239,9 +243,10 @@ class Kernel:
         channel = self._channel
         if channel is None:
             return
+        count = 0
         try:
             for datagram in channel.events(EVENTS_A_TURN):
-                self._counters["events"] += 1
+                count += 1
                 for message in split_messages(datagram):
                     self._on_message(channel, message)
         except Overrun:
@@ -250,7 +255,8 @@ class Kernel:
         except NetlinkError as error:
             _log.warning("netlink event: %s", error)
             self.resync(1.0)
-        self._digest()
+        self._counters["events"] += count
+        self._digest(caught_up=count < EVENTS_A_TURN)
 
     def _on_message(self, channel: Channel, message: Message) -> None:
         if message.type in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH):
@@ -283,14 +289,16 @@ class Kernel:
         else:
             self._mirror.apply(entry, new)
 
-    def _digest(self) -> None:
-        """Draw the consequences of what was read."""
+    def _digest(self, caught_up: bool = False) -> None:
+        """Draw the consequences of what was read; `caught_up`: that was all there is at the moment."""
         devices_changed = bool(self._mirror.notes.links)
         self._reconciler.absorb()
+        if caught_up:
+            self._reconciler.caught_up(batch.keys for batch in self._in_flight)
         if devices_changed:
             self._mirror.notes.links = {}
             self._tell_unusable()
-            vnis = discover(self._mirror.links)
+            vnis = discover(self._mirror.links, self._known)
             if vnis != self.vnis:
                 self.vnis = vnis
                 self._owner.vnis_changed(vnis)

@@ -10,7 +10,7 @@ import errno
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from evpnd.fib.intent import ALTERED, FDB, KINDS, LOST, Template, device_of, is_sticky, remains_of
 from evpnd.fib.mirror import LocalEntry, Mirror
@@ -47,7 +47,7 @@ class Batch:
 class Reconciler:
     """desired against mirror.owned, for dirty keys."""
 
-    __slots__ = ("desired", "dirty", "failures", "held", "mirror", "swept", "yielded")
+    __slots__ = ("desired", "dirty", "failures", "held", "mirror", "recent", "swept", "yielded")
 
     def __init__(self, mirror: Mirror) -> None:
         self.mirror = mirror
@@ -56,6 +56,7 @@ class Reconciler:
         self.failures: dict[bytes, Failure] = {}
         self.held: dict[int, dict[bytes, None]] = {}  # device: keys that wait for it to be a port of a bridge
         self.yielded: set[bytes] = set()  # desired, but a local port has the MAC and nobody asked for it since
+        self.recent: list[list[bytes]] = []  # keys sent to a kernel in a state that is not yet read of
         self.swept = False  # before, entries adopted from an earlier run stay although not desired
 
     def set(self, key: bytes, value: bytes) -> None:
@@ -105,10 +106,15 @@ class Reconciler:
     def _recheck(self, devices: Collection[int]) -> None:
         """Devices left their bridge: what was sent after that, and before it was known, has a device's half only."""
         owned = self.mirror.owned
-        for key in [k for k in owned if k[0] == FDB and device_of(k) in devices] if devices else ():
-            owned[key] = remains_of(owned[key])
-            if key not in self.yielded:
-                self.dirty[key] = None
+        for key in chain.from_iterable(self.recent) if devices else ():
+            if key in owned and key[0] == FDB and device_of(key) in devices:
+                owned[key] = remains_of(owned[key])
+                if key not in self.yielded:
+                    self.dirty[key] = None
+
+    def caught_up(self, in_flight: Iterable[list[bytes]]) -> None:
+        """All is read that the kernel told so far; `in_flight`: keys of batches that it may yet get."""
+        self.recent = list(in_flight)
 
     def sweep(self, keep: Iterable[int] = ()) -> int:
         """From now on what is not desired goes, except on the devices to keep; how many entries go now."""
@@ -177,6 +183,7 @@ class Reconciler:
             sent.append(key)
         if not sent:
             return None
+        self.recent.append(sent)
         if self.mirror.witness is not None:
             self.mirror.witness.update(sent)
         requests = [request for order in sorted(adds) for request in adds[order]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evpnd.fib.discovery import discover, unusable
+from evpnd.fib.discovery import Known, discover, unusable
 from evpnd.fib.link import BridgePort, Link, Vxlan
 
 LOCAL = bytes([10, 0, 0, 1])
@@ -71,3 +71,15 @@ def test_the_order_of_devices_does_not_matter(links: list[Link]) -> None:
     assert list(discover(by_index(*links)).items()) == list(
         discover(by_index(*sorted(links, key=lambda link: link.index))).items()
     )
+
+
+@given(st.lists(st.sampled_from([BRIDGE, VXLAN, OTHER, replace(VXLAN, up=False), replace(BRIDGE, up=False), 3, 2])))
+def test_what_is_known_already_makes_no_difference(changes: list[Link | int]) -> None:
+    links: dict[int, Link] = {}
+    known: Known = {}
+    for change in changes:
+        if isinstance(change, int):
+            links.pop(change, None)
+        else:
+            links[change.index] = change
+        assert discover(links, known) == discover(links)

@@ -47,6 +47,8 @@ class World:
         for event in events:
             deliver(self.mirror, event, self.host)
         self.reconciler.absorb()
+        if not self.host.events:
+            self.reconciler.caught_up([])
 
     def lose_events(self) -> None:
         """An overrun: what was not read is lost, and everything is compared."""
