@@ -44,7 +44,10 @@ class Instances:
         self.vnis: dict[int, VniDevice] = {}
         self.by_vni: dict[int, MacVrf] = {}
         self._by_bridge: dict[tuple[int, int], MacVrf] = {}
-        self._numbers: dict[int, int] = {}  # VNI -> the number in its derived RD
+        self._numbers: dict[int, int] = {}  # VNI -> the number in its derived RD, while the VNI is there
+        written = {rd_from_text(vni.rd) for vni in evpn.vnis.values() if vni.rd is not None}
+        own = self._rd_of(0)[:6]
+        self._written_numbers = {int.from_bytes(rd[6:], "big") for rd in written if rd.startswith(own)}
         self._index: TargetIndex[MacVrf] = TargetIndex()
         self._generation = 0
 
@@ -53,14 +56,12 @@ class Instances:
     def set_vnis(self, vnis: Mapping[int, VniDevice], local: LocalMacs) -> None:
         """The kernel's VNIs changed; `local` gives the local MACs that a bridge has already."""
         before, self.vnis = self.vnis, dict(vnis)
+        self._numbers = {vni: number for vni, number in self._numbers.items() if vni in vnis}
         changed = {vni for vni in before.keys() | vnis.keys() if _identity(before.get(vni)) != _identity(vnis.get(vni))}
-        fresh: list[MacVrf] = []
-        for vni in sorted(changed):
-            if (old := self.by_vni.pop(vni, None)) is not None:
-                old.close()
-            device = vnis.get(vni)
-            if device is not None and device.problem is None:
-                fresh.append(self._make(device))
+        for vni in sorted(changed & self.by_vni.keys()):  # all of them first: a new one may take an old one's RD
+            self.by_vni.pop(vni).close()
+        devices = [vnis[vni] for vni in sorted(changed & vnis.keys())]
+        fresh = [self._make(device) for device in devices if device.problem is None]
         self._by_bridge = {(vrf.device.bridge, vrf.device.vlan): vrf for vrf in self.by_vni.values()}
         if changed:
             self._reindex()
@@ -87,14 +88,19 @@ class Instances:
         return vrf
 
     def _rd(self, vni: int, configured: str | None) -> bytes:
-        """`router_id:N` (RFC 7432 section 7.9): N is the VNI where it fits, else the highest number that is free."""
+        """`router_id:N` (RFC 7432 section 7.9): N is the VNI if it fits and is free, else the highest free one."""
         if configured is not None:
             return rd_from_text(configured)
         number = self._numbers.get(vni)
         if number is None:
-            taken = set(self._numbers.values()) | {other for other in self.vnis if other <= 0xFFFF}
-            number = vni if vni <= 0xFFFF else next(n for n in range(0xFFFF, 0, -1) if n not in taken)
+            number = vni
+            taken = self._written_numbers | set(self._numbers.values())
+            if vni > 0xFFFF or vni in taken:
+                number = next(n for n in range(0xFFFF, 0, -1) if n not in taken and n not in self.vnis)
             self._numbers[vni] = number
+        return self._rd_of(number)
+
+    def _rd_of(self, number: int) -> bytes:
         return b"\x00\x01" + ip_from_text(self._bgp.router_id) + number.to_bytes(2, "big")
 
     def _imports(self, vni: int, configured: tuple[str, ...] | None) -> ImportRule:

@@ -101,6 +101,8 @@ class MacVrf:
             self._fdb.unset(self._prefix + mac)
         for vtep in self.vteps():
             self._fdb.unset(flood_key(self.device.ifindex, 0, vtep))
+        # What comes after it may use the same device: nothing may be taken back from there a second time.
+        self.local, self.remote, self.flood = {}, {}, {}
 
     def _communities(self, *more: bytes) -> tuple[bytes, ...]:
         return (*self.exports, encapsulation(VXLAN), *more)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evpnd.config import EvpnConfig, VniSettings
 from evpnd.evpn.extended_community import to_text
-from evpnd.evpn.values import rd_text
-from tests.evpn.scene import Host, device
+from evpnd.evpn.values import ip_from_text, rd_text
+from tests.evpn.scene import OWN_VTEP, Host, device
 
 A = "10.0.0.1"
 
@@ -66,9 +69,44 @@ def test_device_with_a_new_index_moves_everything() -> None:
     assert host.where() == A
 
 
-def test_change_of_what_does_not_matter_keeps_the_instance() -> None:
-    from dataclasses import replace
+@pytest.mark.parametrize("change", [{"bridge": 2000}, {"vtep": ip_from_text("10.0.0.6")}, {"vlan": 7}])
+def test_device_that_changes_in_place_keeps_its_remote_macs_and_floods(change: dict[str, Any]) -> None:
+    host = Host()
+    host.vnis(device())
+    host.mac_route(A)
+    host.multicast_route(A)
+    host.vnis(replace(device(), **change))
+    assert len(host.fdb) == 2
+    assert host.where() == A
 
+
+def test_rds_differ_whatever_the_order_in_which_vnis_come() -> None:
+    host = Host(EvpnConfig(vnis={300: VniSettings(vni=300, rd=f"{OWN_VTEP}:200")}))
+    host.vnis(device(70000, 11))
+    host.vnis(device(70000, 11), device(65535, 12), device(200, 13), device(300, 14))
+    rds = [vrf.rd for vrf in host.instances.by_vni.values()]
+    assert len(set(rds)) == 4, list(map(rd_text, rds))
+
+
+def test_rd_of_a_vni_that_went_is_free_for_the_one_that_comes_with_it() -> None:
+    host = Host()
+    host.vnis(device(70000, 11))
+    host.learn(vni=65535)
+    host.vnis(device(65535, 12))
+    assert rd_text(host.instances.by_vni[65535].rd) == f"{OWN_VTEP}:65535"
+    assert len(host.local_in.paths) == 2
+
+
+def test_numbers_of_rds_do_not_run_out() -> None:
+    host = Host()
+    for vni in range(100_000, 170_000, 1000):
+        host.vnis(*(device(vni + n, 10 + n) for n in range(3)))
+        assert {rd_text(vrf.rd) for vrf in host.instances.by_vni.values()} == {
+            f"{OWN_VTEP}:{number}" for number in (65535, 65534, 65533)
+        }
+
+
+def test_change_of_what_does_not_matter_keeps_the_instance() -> None:
     host = Host()
     host.vnis(device())
     vrf = host.vrf
