@@ -21,8 +21,9 @@ from evpnd.bgp.decision import decisive_step
 from evpnd.bgp.negotiation import make_open
 from evpnd.bgp.path import Path
 from evpnd.config import Config
+from evpnd.evpn.addresses import is_host_mac
 from evpnd.evpn.extended_community import to_text
-from evpnd.evpn.instances import MAC_IN_KEY, MAC_IP
+from evpnd.evpn.instances import MAC_IN_KEY, MAC_IP, MULTICAST
 from evpnd.evpn.macvrf import MacVrf
 from evpnd.evpn.mobility import LocalMac
 from evpnd.evpn.nlri import route_from_entry
@@ -210,8 +211,14 @@ class Show:
             return self._speaker.instances.why_not_imported(path)
         if all(path.next_hop == vrf.vtep for vrf in path.instances):
             return "not installed: the next hop is this host"
+        if key[0] == MULTICAST and not any(key in vrf.flood for vrf in path.instances):
+            return "not installed: flooding is off, or there is no tunnel to a VTEP that can be reached from here"
         if key[0] == MAC_IP:
             mac = key[MAC_IN_KEY]
+            if not is_host_mac(mac):
+                return "not installed: no host can have this MAC"
+            if not any(vrf.usable(path) for vrf in path.instances):
+                return f"not installed: {ip_text(path.next_hop)} is no VTEP that can be reached from here"
             winners = [vrf.remote_winner(mac) for vrf in path.instances]
             if any(mac in vrf.local for vrf in path.instances):
                 return "not installed: the MAC is local here"

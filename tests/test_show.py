@@ -9,12 +9,12 @@ import pytest
 
 from evpnd.bgp.rib import Rib
 from evpnd.config import BgpConfig, Config, EvpnConfig, VniSettings
-from evpnd.evpn.values import mac_from_text
+from evpnd.evpn.values import ip_from_text, mac_from_text
 from evpnd.fib.reconcile import Failure
 from evpnd.requests import RequestError
 from evpnd.show import Show, handlers
 from evpnd.views import VIEWS, keys
-from tests.evpn.scene import MAC, Host, device
+from tests.evpn.scene import MAC, Host, attributes, device
 
 A, B = "10.0.0.1", "10.0.0.9"
 
@@ -137,6 +137,27 @@ def test_route_without_an_importing_vni(scene: Scene) -> None:
 
 def test_route_to_this_host(scene: Scene) -> None:
     assert scene.why(scene.mac_route("10.0.0.5")) == "not installed: the next hop is this host"
+
+
+@pytest.mark.parametrize("next_hop", ["0.0.0.0", "224.0.0.1", "2001:db8::1"])
+def test_route_to_no_vtep_of_ours(scene: Scene, next_hop: str) -> None:
+    key = scene.mac_route(A)
+    scene.rib.announce(scene.peer(1), attributes(), ip_from_text(next_hop), [(key, bytes(13))])
+    scene.settle()
+    assert scene.why(key) == f"not installed: {next_hop} is no VTEP that can be reached from here"
+
+
+@pytest.mark.parametrize("mac", ["00:00:00:00:00:00", "33:33:00:00:00:01"])
+def test_route_for_what_is_no_host(scene: Scene, mac: str) -> None:
+    assert scene.why(scene.mac_route(A, mac)) == "not installed: no host can have this MAC"
+
+
+def test_route_that_adds_nobody_to_the_flood_list(scene: Scene) -> None:
+    scene.multicast_route(A)
+    scene.multicast_route(B, pmsi=False)
+    rows = [row for row in scene.show.routes({"type": 3, "peer": "p1"}) if row["why"] is not None]
+    assert [row["originator_ip"] for row in rows] == [B]
+    assert "no tunnel" in rows[0]["why"]
 
 
 def test_route_for_a_local_mac(scene: Scene) -> None:

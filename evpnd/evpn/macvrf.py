@@ -14,6 +14,7 @@ from evpnd.bgp.attributes import PathAttributes, PmsiTunnel, build
 from evpnd.bgp.decision import evpn_rank
 from evpnd.bgp.path import Path
 from evpnd.bgp.rib import AdjRibIn, Rib
+from evpnd.evpn.addresses import is_host_address, is_host_mac
 from evpnd.evpn.extended_community import encapsulation, mac_mobility
 from evpnd.evpn.mobility import LocalMac, Verdict, judge, sequence_after_move
 from evpnd.evpn.targets import ImportRule
@@ -113,6 +114,8 @@ class MacVrf:
         """The best path of an imported type 2 route is now this one."""
         held = self.remote.get(mac)
         if held is None:
+            if not is_host_mac(mac):
+                return
             self.remote[mac] = key
             if mac not in self.local and self.usable(path):
                 self._fdb.set(self._prefix + mac, _value(path))
@@ -138,9 +141,12 @@ class MacVrf:
             self.resolve(mac)
 
     def usable(self, path: Path) -> bool:
-        """Whether frames can be sent to the path's next hop from here: another VTEP, of our address family."""
-        next_hop = path.next_hop
-        return len(next_hop) == len(self.vtep) and next_hop != self.vtep
+        """Whether frames can be sent to the path's next hop from here."""
+        return self.reaches(path.next_hop)
+
+    def reaches(self, vtep: bytes) -> bool:
+        """Whether this can be another VTEP, of our address family."""
+        return len(vtep) == len(self.vtep) and vtep != self.vtep and is_host_address(vtep)
 
     def keys_of(self, mac: bytes) -> tuple[bytes, ...]:
         """The keys of the imported routes for a MAC."""
@@ -181,6 +187,8 @@ class MacVrf:
 
     def learn(self, mac: bytes, entry: LocalEntry) -> None:
         """The kernel has the MAC on one of our ports: new, moved between ports, or come from a remote VTEP."""
+        if not is_host_mac(mac):
+            return
         held = self.local.get(mac)
         if held is not None:
             held.port = entry.port
@@ -230,7 +238,7 @@ class MacVrf:
         pmsi = path.attributes.pmsi
         vtep = b"" if pmsi is None or pmsi.tunnel_type != INGRESS_REPLICATION else pmsi.endpoint
         self.remove_vtep(key, unless=vtep)
-        if self.flooding and len(vtep) == len(self.vtep) and vtep != self.vtep:
+        if self.flooding and self.reaches(vtep):
             self.flood[key] = vtep
             self._fdb.set(flood_key(self.device.ifindex, 0, vtep), flood_value())
 

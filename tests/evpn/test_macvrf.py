@@ -54,6 +54,23 @@ def test_next_hop_of_the_other_address_family_is_not_installed(host: Host) -> No
     assert host.where() is None
 
 
+@pytest.mark.parametrize("next_hop", ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"])
+def test_next_hop_and_endpoint_that_are_no_host_are_not_installed(host: Host, next_hop: str) -> None:
+    host.mac_route(next_hop)
+    host.multicast_route(A, endpoint=next_hop)
+    assert not host.fdb
+
+
+@pytest.mark.parametrize("mac", ["00:00:00:00:00:00", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff"])
+def test_mac_that_is_no_host_s_is_neither_installed_nor_advertised(host: Host, mac: str) -> None:
+    key = host.mac_route(A, mac)
+    host.learn(mac)
+    assert not host.fdb
+    assert host.advertised(mac) is None
+    host.withdraw(key)
+    assert not host.vrf.remote
+
+
 def _v6_route(host: Host) -> tuple[object, ...]:
     from tests.evpn.scene import attributes
 
