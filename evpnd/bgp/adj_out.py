@@ -35,13 +35,17 @@ class Port(Protocol):
 
 
 class Member:
-    """One peer of a group: `backlog` is the table it is still being sent, `lag` what changed meanwhile."""
+    """One peer of a group: `backlog` is the table it is still being sent, `lag` what changed meanwhile.
 
-    __slots__ = ("backlog", "lag", "port", "routes_sent", "source")
+    `again` are the marks around a further table that it asked for before it took this one.
+    """
+
+    __slots__ = ("again", "backlog", "lag", "port", "routes_sent", "source")
 
     def __init__(self, port: Port, source: Source) -> None:
         self.port = port
         self.source = source
+        self.again: tuple[bytes, bytes] | None = None
         self.backlog: deque[bytes] = deque()
         self.lag: dict[bytes, Exported | None] = {}
         self.routes_sent = 0
@@ -88,9 +92,17 @@ class UpdateGroup:
     def leave(self, source: Source) -> None:
         """The session ended."""
         self.members.pop(source, None)
+        if not self.members:
+            self.advertised, self._snapshot = {}, None  # the next one starts from the Loc-RIB as it is then
 
     def resend(self, member: Member, opening: bytes = b"", closing: bytes = b"") -> None:
-        """Send the whole table once more, between two messages (RFC 2918, RFC 7313 section 4)."""
+        """Send the whole table once more, between two messages (RFC 2918, RFC 7313 section 4).
+
+        While one is under way, one more answers all who ask meanwhile: memory is bounded, whatever a peer asks for.
+        """
+        if member.backlog:
+            member.again = (opening, closing)
+            return
         if opening:
             member.backlog.append(opening)
         if any(exported.source is member.source for exported in self._sources()):
@@ -154,6 +166,9 @@ class UpdateGroup:
         port = member.port
         while member.backlog and port.writable:
             port.send(member.backlog.popleft())
+        if member.again is not None and not member.backlog:
+            marks, member.again = member.again, None
+            self.resend(member, *marks)
         while not member.backlog and member.lag and port.writable:
             keys = list(member.lag)[:CHUNK]
             part = {key: member.lag.pop(key) for key in keys}

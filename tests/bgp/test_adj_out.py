@@ -205,6 +205,34 @@ def test_refresh_of_a_slow_member_counts_as_told() -> None:
     assert not peer.routes
 
 
+def test_member_that_asks_and_asks_and_does_not_read_gets_one_table_more() -> None:
+    scene = Scene()
+    for number in range(100):
+        scene.announce(number % 2, number)
+    peer = scene.join(1)
+    member = scene.peers[1][1]
+    peer.messages.clear()
+    peer.room = 1
+    marks = [encode_route_refresh(RouteRefresh(L2VPN_EVPN, kind)) for kind in (1, 2)]
+    for _ in range(100):
+        scene.group.resend(member, *marks)
+    assert sum(map(len, member.backlog)) < 10_000
+    scene.announce(0, 200)
+    scene.flush()
+    peer.room = 1 << 30
+    scene.group.drain(member)
+    assert peer.messages == [5, 2, 5, 5, 2, 5]
+    assert peer.routes == scene.expected(1)
+
+
+def test_group_without_members_keeps_no_table() -> None:
+    scene = Scene()
+    scene.announce(0, 1)
+    scene.join(1)
+    scene.leave(1)
+    assert not scene.group.advertised
+
+
 STEPS = st.tuples(
     st.sampled_from(("announce", "announce", "withdraw", "flush", "join", "slow", "leave", "room", "refresh")),
     st.integers(0, 2),
