@@ -40,7 +40,7 @@ def discover(links: Mapping[int, Link], known: Known | None = None) -> dict[int,
     """
     found: dict[int, VniDevice] = {}
     spare: dict[int, list[VniDevice]] = {}
-    for device in _candidates(links, {} if known is None else known):
+    for device in _apart(list(_candidates(links, {} if known is None else known))):
         other = found.get(device.vni)
         if other is not None:
             first, second = sorted((device, other), key=_rank)
@@ -51,6 +51,20 @@ def discover(links: Mapping[int, Link], known: Known | None = None) -> dict[int,
         names = ", ".join(sorted(device.name for device in devices))
         found[vni] = _with_warning(found[vni], f"VNI {vni} is also on {names}, which is not used")
     return dict(sorted(found.items()))
+
+
+def _apart(devices: list[VniDevice]) -> Iterator[VniDevice]:
+    """A bridge that knows no VLANs makes one segment of all its ports, and tenants must not meet there: where it has
+    devices of several VNIs none of them works, whichever came first and whichever is up."""
+    vnis: dict[int, set[int]] = {}
+    for device in devices:
+        vnis.setdefault(device.bridge, set()).add(device.vni)
+    for device in devices:
+        if device.problem is None and len(vnis[device.bridge]) > 1:
+            numbers = ", ".join(map(str, sorted(vnis[device.bridge])))
+            text = f"{device.bridge_name} has devices of several VNIs ({numbers}), expected a bridge for each"
+            device = replace(device, problem=text)
+        yield device
 
 
 def _rank(device: VniDevice) -> tuple[bool, int]:

@@ -18,6 +18,9 @@ VXLAN = Link(3, "vx100", True, 2, mtu=1450, kind="vxlan", vxlan=Vxlan(100, LOCAL
 OTHER = Link(4, "vx100b", True, 2, kind="vxlan", vxlan=Vxlan(100, LOCAL, port=4790, learning=False), port=PORT)
 
 
+TENANT = Link(6, "vx200", True, 2, kind="vxlan", vxlan=Vxlan(200, LOCAL, learning=False), port=PORT)
+
+
 def by_index(*links: Link) -> dict[int, Link]:
     return {link.index: link for link in links}
 
@@ -59,6 +62,16 @@ def test_of_two_devices_with_one_vni_the_one_that_works_counts() -> None:
     assert (device.name, device.warnings) == ("vx100b", ("VNI 100 is also on vx100, which is not used",))
 
 
+@pytest.mark.parametrize("second", [{}, {"up": False}])
+def test_of_two_vnis_in_one_bridge_none_works(second: dict[str, bool]) -> None:
+    other = replace(TENANT, **second)
+    text = "br100 has devices of several VNIs (100, 200), expected a bridge for each"
+    devices = discover(by_index(BRIDGE, VXLAN, other))
+    assert devices[100].problem == text
+    assert devices[200].problem == ("vx200 is down" if second else text)
+    assert discover(by_index(BRIDGE, VXLAN, replace(other, master=0)))[100].problem is None
+
+
 def test_a_single_vxlan_device_is_named_as_unusable() -> None:
     single = Link(5, "vxlan0", True, 2, kind="vxlan", vxlan=Vxlan(0, LOCAL, collect_metadata=True))
     links = by_index(BRIDGE, single)
@@ -73,7 +86,9 @@ def test_the_order_of_devices_does_not_matter(links: list[Link]) -> None:
     )
 
 
-@given(st.lists(st.sampled_from([BRIDGE, VXLAN, OTHER, replace(VXLAN, up=False), replace(BRIDGE, up=False), 3, 2])))
+@given(
+    st.lists(st.sampled_from([BRIDGE, VXLAN, OTHER, replace(VXLAN, up=False), replace(BRIDGE, up=False), TENANT, 3, 2]))
+)
 def test_what_is_known_already_makes_no_difference(changes: list[Link | int]) -> None:
     links: dict[int, Link] = {}
     known: Known = {}
