@@ -33,6 +33,7 @@ INLINE = 64  # batches up to this size are sent at once, bigger ones by the work
 PIPELINE = 2  # batches with the worker: one being sent, one ready
 DEAF_FROM = 512  # deletes in a batch from which their echoes are not worth reading
 EVENTS_A_TURN = 1024
+AUDIT_DUTY = 50  # an audit is as long ago as this many times its length, at least, before the next one for no reason
 RECENT = 256  # batches after which the monitor is read although it has not said anything
 
 _log = logging.getLogger(__name__)
@@ -219,7 +220,7 @@ class Kernel:
             # What others deleted meanwhile went unheard: look.
             self._channel.set_deaf(False)
             self._deaf = False
-            self.resync(2.0)
+            self.resync(2.0 + AUDIT_DUTY * self._resync_took_s)
 
     def _settle(self, batch: Batch, refusals: list[Refusal]) -> None:
         if refusals or self._reconciler.failures:
@@ -251,7 +252,7 @@ class Kernel:
                     self._on_message(channel, message)
         except Overrun:
             self._counters["overruns"] += 1
-            self.resync()
+            self.resync(self._resync_took_s)  # at most half of the time, should this go on
         except NetlinkError as error:
             _log.warning("netlink event: %s", error)
             self.resync(1.0)
@@ -347,7 +348,7 @@ class Kernel:
             self._schedule_audit(5.0)
         finally:
             self._audit_task = None
-            self._schedule_audit(self._resync_interval_s)
+            self._schedule_audit(max(self._resync_interval_s, AUDIT_DUTY * self._resync_took_s))
 
     async def _audit(self) -> None:
         channel = self._channel

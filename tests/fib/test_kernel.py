@@ -390,6 +390,24 @@ async def test_one_hundred_thousand_entries_come_and_go() -> None:
         assert kernel.stats["events"] < 100
 
 
+async def test_what_others_delete_during_a_big_delete_is_found_afterwards() -> None:
+    """Meanwhile the socket's filter drops the messages about deleted entries."""
+    netns.make_vni(100)
+    async with watching() as (kernel, _):
+        want(kernel, netns.index("vx100"), A)
+        prefix = intent.fdb_prefix(netns.index("vx100"), 0)
+        keys = [prefix + (0x020100000000 + i).to_bytes(6, "big") for i in range(2000)]
+        for key in keys:
+            kernel.set(key, intent.fdb_value(VTEP2))
+        kernel.flush()
+        await settle(kernel, lambda: True, "all are sent")
+        for key in keys:
+            kernel.unset(key)
+        kernel.flush()
+        run(f"bridge fdb del {A} dev vx100 self")
+        await settle(kernel, lambda: fdb("vx100") == remote(A, "10.0.0.2"), "A is back")
+
+
 async def test_close_gives_everything_back() -> None:
     before = netns.open_descriptors()
     for _ in range(3):
