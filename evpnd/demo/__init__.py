@@ -63,7 +63,8 @@ class Screen:
 
 def main() -> int:
     """Run the demo; the exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job begins with the former ignored
+        signal.signal(number, _interrupt)
     screen = Screen()
     directory = Path(tempfile.mkdtemp(prefix="evpnd-demo-"))
     try:
