@@ -15,7 +15,6 @@ import ipaddress
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 from evpnd import __version__
@@ -171,16 +170,34 @@ def encode_error(kind: Kind, error: str) -> bytes:
 
 
 def encode_result(result: object) -> Iterator[bytes]:
-    """A reply in parts: rows (a list, or an iterator that makes them on the way) come ROWS_A_PART at a time."""
+    """A reply in parts: rows (a list, or an iterator that makes them on the way) come ROWS_A_PART at a time.
+
+    An iterator that has looked long without finding a row yields None: a part of its own, so that others get a turn.
+    """
     head = _dump({"ok": True, "version": __version__})[:-1] + b', "result": '
     if isinstance(result, dict | str) or not isinstance(result, Iterable):
         yield head + _dump(result) + b"}\n"
         return
-    rows, lead = iter(result), head + b"["
-    while part := list(islice(rows, ROWS_A_PART)):
-        yield lead + _dump(part)[1:-1]
-        lead = b", "
+    lead = head + b"["
+    for part in _parts(result):
+        if part:
+            yield lead + _dump(part)[1:-1]
+            lead = b", "
+        else:
+            yield b""
     yield (lead if lead != b", " else b"") + b"]}\n"
+
+
+def _parts(rows: Iterable[object]) -> Iterator[list[object]]:
+    part: list[object] = []
+    for row in rows:
+        if row is not None:
+            part.append(row)
+        if row is None or len(part) == ROWS_A_PART:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _dump(value: object) -> bytes:

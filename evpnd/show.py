@@ -12,7 +12,7 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evpnd import __version__
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 SORTED_KEYS = 50_000  # a longer listing comes in the order of arrival: sorting would hold up the loop
+PAUSE = 1000  # keys looked at, after which the loop has its turn, whether there was a row among them or not
 
 
 class Running(Protocol):
@@ -158,7 +159,7 @@ class Show:
 
     # Routes
 
-    def routes(self, filters: Filters) -> Iterator[Row]:
+    def routes(self, filters: Filters) -> Iterator[Row | None]:
         """All paths of all routes, the best of each first."""
         vrf = self._vrf(filters["vni"]) if "vni" in filters else None
         mac = mac_from_text(str(filters["mac"])) if "mac" in filters else None
@@ -167,10 +168,11 @@ class Show:
             raise unknown_peer(str(peer))
         return self._routes(vrf, mac, kind, peer)
 
-    def _routes(self, vrf: MacVrf | None, mac: bytes | None, kind: object, peer: object) -> Iterator[Row]:
+    def _routes(self, vrf: MacVrf | None, mac: bytes | None, kind: object, peer: object) -> Iterator[Row | None]:
         rib = self._speaker.rib
-        keys = sorted(rib.table) if len(rib.table) <= SORTED_KEYS else list(rib.table)
-        for key in keys:
+        for count, key in enumerate(_listed(rib.table), 1):
+            if count % PAUSE == 0:
+                yield None
             if key not in rib.table:
                 continue  # gone since the listing began
             if kind is not None and key[0] != kind:
@@ -258,7 +260,7 @@ class Show:
                     "import_targets": vrf.imports.text(),
                     "export_targets": [to_text(target).removeprefix("rt:") for target in vrf.exports],
                     "local_macs": len(vrf.local),
-                    "remote_macs": sum(1 for mac in vrf.remote if mac not in vrf.local),
+                    "remote_macs": len(vrf.remote) - sum(1 for mac in vrf.local if mac in vrf.remote),
                     "remote_vteps": len(vrf.vteps()),
                     "advertise": vrf.advertise,
                     "flooding": vrf.flooding,
@@ -275,16 +277,17 @@ class Show:
             return [] if vrf is None else [vrf]
         return [vrf for _, vrf in sorted(self._speaker.instances.by_vni.items())]
 
-    def macs(self, filters: Filters) -> Iterator[Row]:
+    def macs(self, filters: Filters) -> Iterator[Row | None]:
         """Each MAC of each VNI with its owner."""
         vrfs = self._vrfs(filters)
         mac = mac_from_text(str(filters["mac"])) if "mac" in filters else None
         return (row for vrf in vrfs for row in self._macs(vrf, mac))
 
-    def _macs(self, vrf: MacVrf, wanted: bytes | None) -> Iterator[Row]:
-        for mac in sorted(vrf.local.keys() | vrf.remote.keys() | vrf.conflicts.keys()):
-            if wanted is not None and mac != wanted:
-                continue
+    def _macs(self, vrf: MacVrf, wanted: bytes | None) -> Iterator[Row | None]:
+        macs = [wanted] if wanted is not None else _listed(vrf.local.keys() | vrf.remote.keys() | vrf.conflicts.keys())
+        for count, mac in enumerate(macs, 1):
+            if count % PAUSE == 0:
+                yield None
             local, winner = vrf.local.get(mac), vrf.remote_winner(mac)
             if local is not None:
                 yield self._local_row(vrf, mac, local)
@@ -318,30 +321,31 @@ class Show:
         failure = self._daemon.kernel.failures.get(vrf.intent(mac))
         return None if failure is None else f"not in the kernel: {failure.text}"
 
-    def vteps(self, filters: Filters) -> list[Row]:
+    def vteps(self, filters: Filters) -> Iterator[Row | None]:
         """The remote VTEPs of each VNI: those in the flood list, and those that have MACs."""
-        rows = []
-        for vrf in self._vrfs(filters):
-            macs: Counter[bytes] = Counter()
-            for mac in vrf.remote:
-                if mac not in vrf.local and (winner := vrf.remote_winner(mac)) is not None:
-                    macs[winner.next_hop] += 1
-            keys = {vtep: key for key, vtep in vrf.flood.items()}
-            for vtep in sorted(macs.keys() | keys.keys()):
-                key = keys.get(vtep)
-                path = self._speaker.rib.best(key) if key is not None else None
-                rows.append(
-                    {
-                        "vni": vrf.vni,
-                        "vtep": ip_text(vtep),
-                        "flood": key is not None,
-                        "macs": macs[vtep],
-                        "rd": rd_text(key[1:9]) if key is not None else None,
-                        "peer": path.source.name if path is not None else None,
-                        "problem": None if key is not None else "no type 3 route: no flooding to it",
-                    }
-                )
-        return rows
+        vrfs = self._vrfs(filters)
+        return (row for vrf in vrfs for row in self._vteps(vrf))
+
+    def _vteps(self, vrf: MacVrf) -> Iterator[Row | None]:
+        macs: Counter[bytes] = Counter()
+        for count, mac in enumerate(list(vrf.remote), 1):
+            if count % PAUSE == 0:
+                yield None
+            if mac not in vrf.local and (winner := vrf.remote_winner(mac)) is not None:
+                macs[winner.next_hop] += 1
+        keys = {vtep: key for key, vtep in vrf.flood.items()}
+        for vtep in sorted(macs.keys() | keys.keys()):
+            key = keys.get(vtep)
+            path = self._speaker.rib.best(key) if key is not None else None
+            yield {
+                "vni": vrf.vni,
+                "vtep": ip_text(vtep),
+                "flood": key is not None,
+                "macs": macs[vtep],
+                "rd": rd_text(key[1:9]) if key is not None else None,
+                "peer": path.source.name if path is not None else None,
+                "problem": None if key is not None else "no type 3 route: no flooding to it",
+            }
 
     # Kernel and daemon
 
@@ -377,6 +381,10 @@ class Show:
             "router_id": config.bgp.router_id,
             "files": list(config.files),
         }
+
+
+def _listed(keys: Collection[bytes]) -> list[bytes]:
+    return sorted(keys) if len(keys) <= SORTED_KEYS else list(keys)
 
 
 def _is_own(vrf: MacVrf, key: bytes, path: Path) -> bool:

@@ -114,3 +114,10 @@ def test_errors_are_one_line() -> None:
     line = encode_error("refused", "a\nb")
     assert line.count(b"\n") == 1
     assert json.loads(line)["error"] == "a\nb"
+
+
+def test_rows_that_take_long_to_find_come_in_parts_of_their_own() -> None:
+    parts = list(encode_result(iter([None, {"a": 1}, None, None, {"a": 2}, None])))
+    assert len(parts) >= 4
+    assert json.loads(b"".join(parts))["result"] == [{"a": 1}, {"a": 2}]
+    assert json.loads(b"".join(encode_result(iter([None, None]))))["result"] == []
