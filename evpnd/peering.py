@@ -17,9 +17,6 @@ from evpnd.bgp.update import Update
 from evpnd.config import PeerSettings
 from evpnd.evpn.nlri import split_entries, split_keys
 
-MAX_SIZE = 4096  # RFC 4271 section 4.1
-MAX_EXTENDED_SIZE = 65535  # RFC 8654
-
 
 class Peering:
     """One configured peer. `source` is replaced at each session, since it carries what the OPEN said."""
@@ -91,6 +88,6 @@ def export_policy(
         ebgp=negotiated.is_ebgp,
         client=settings.route_reflector_client,
         as4=negotiated.as4,
-        limit=MAX_EXTENDED_SIZE if negotiated.extended_message else MAX_SIZE,
+        limit=negotiated.limit,
         next_hop_self=negotiated.local_address if settings.next_hop == "self" else None,
     )

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from evpnd import __version__
 from evpnd.bgp.counters import MESSAGE_NAMES
-from evpnd.bgp.decision import decisive_step
+from evpnd.bgp.decision import MAC_IP, decisive_step
 from evpnd.bgp.negotiation import make_open
 from evpnd.bgp.path import Path
 from evpnd.config import Config
 from evpnd.evpn.addresses import is_host_mac
 from evpnd.evpn.extended_community import to_text
-from evpnd.evpn.instances import MAC_IN_KEY, MAC_IP, MULTICAST
+from evpnd.evpn.instances import MAC_IN_KEY, MULTICAST
 from evpnd.evpn.macvrf import MacVrf
 from evpnd.evpn.mobility import LocalMac
 from evpnd.evpn.nlri import route_from_entry

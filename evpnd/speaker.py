@@ -154,9 +154,7 @@ class Speaker:
         """A session ended: its routes go, or wait for a peer that restarts (RFC 4724 section 4.2)."""
         peering = self._peering(session)
         peering.close()
-        timer = self._restarts.pop(peering.settings.address, None)
-        if timer is not None:
-            timer.cancel()
+        self._stop_restart_timer(peering)
         if restart is not None and restart.covers(L2VPN_EVPN):
             self.rib.mark_stale(peering.rib_in)
             text = f"keeping {len(peering.rib_in.paths)} routes for {restart.restart_time_s} s while the peer restarts"
@@ -222,17 +220,20 @@ class Speaker:
         if family != L2VPN_EVPN:
             return
         peering.synced = True
-        timer = self._restarts.pop(peering.settings.address, None)
-        if timer is not None:
-            timer.cancel()
+        self._stop_restart_timer(peering)
         if peering.rib_in.stale:
             self._sweep_stale(peering, "it sent all its routes")
         if not self.swept and all(other.synced for other in self.peerings.values()):
             self.flush()
             self._sweep()
 
+    def _stop_restart_timer(self, peering: Peering) -> None:
+        timer = self._restarts.pop(peering.settings.address, None)
+        if timer is not None:
+            timer.cancel()
+
     def _sweep_stale(self, peering: Peering, why: str) -> None:
-        self._restarts.pop(peering.settings.address, None)
+        self._stop_restart_timer(peering)
         removed = self.rib.sweep_stale(peering.rib_in)
         if removed:
             address = peering.settings.address

@@ -40,7 +40,7 @@ class Member:
     `again` are the marks around a further table that it asked for before it took this one.
     """
 
-    __slots__ = ("again", "backlog", "lag", "port", "routes_sent", "source")
+    __slots__ = ("again", "backlog", "lag", "port", "source")
 
     def __init__(self, port: Port, source: Source) -> None:
         self.port = port
@@ -48,7 +48,6 @@ class Member:
         self.again: tuple[bytes, bytes] | None = None
         self.backlog: deque[bytes] = deque()
         self.lag: dict[bytes, Exported | None] = {}
-        self.routes_sent = 0
 
     @property
     def live(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is accepted from a peer, and what is told to it (RFC 4271 section 9.1.2 and 9.2, RFC 4456, RFC 7947 for none).
+"""What is accepted from a peer, and what is told to it (RFC 4271 section 9.1.2 and 9.2, RFC 4456).
 
 Pure functions over attributes. Owns the loop checks and the rules of iBGP, eBGP and route reflection; the next hop of
 EVPN routes stays as it is by default, since it names the VTEP (RFC 7432 section 9.2.2, RFC 8365 section 5.1).

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from evpnd.bgp.decision import MAC_IP
 from evpnd.bgp.path import Path
 from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.config import BgpConfig, EvpnConfig
@@ -27,7 +28,6 @@ from evpnd.fib.mirror import LocalEntry
 
 LocalMacs = Callable[[int], list[tuple[int, bytes, LocalEntry]]]  # bridge -> (VLAN, MAC, where)
 
-MAC_IP = 2
 MULTICAST = 3
 MAC_IN_KEY = slice(14, 20)  # route type, RD (8), Ethernet tag (4), MAC length, MAC: RFC 7432 section 7.2
 
