@@ -34,6 +34,7 @@ from evpnd.logs import bound
 
 LINGER_S = 1.0  # how long a closed connection may take to deliver its last NOTIFICATION
 WRITE_HIGH, WRITE_LOW = 256 * 1024, 64 * 1024  # octets waiting: above, the owner is to stop; below, it may go on
+READ_PAUSE = 32 * 1024  # after a piece of this many octets, what it caused comes before the next piece
 
 CEASE, OUT_OF_RESOURCES = 6, 8
 
@@ -374,6 +375,21 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._finishing:
             self._session.received(self, data)
+            if len(data) >= READ_PAUSE:
+                self._take_turns()
+
+    def _take_turns(self) -> None:
+        """Let others have a turn before the next piece: uvloop reads on until the socket is empty, and the kernel
+        would stand idle for a whole table's time."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.pause_reading()
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._session.lost(self, "the peer closed the connection" if exc is None else f"connection lost: {words(exc)}")
