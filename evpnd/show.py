@@ -301,7 +301,7 @@ class Show:
                     "sequence": winner.sequence,
                     "ips": vrf.addresses(mac),
                     "peer": winner.source.name,
-                    "problem": vrf.conflicts.get(mac) or self._failure(vrf, mac),
+                    "problem": vrf.conflict(mac) or self._failure(vrf, mac),
                 }
 
     def _local_row(self, vrf: MacVrf, mac: bytes, local: LocalMac) -> Row:
@@ -314,7 +314,7 @@ class Show:
             "port": link.name if link is not None else str(local.port),
             "sequence": local.sequence,
             "ips": [],
-            "problem": vrf.conflicts.get(mac),
+            "problem": vrf.conflict(mac),
         }
 
     def _failure(self, vrf: MacVrf, mac: bytes) -> str | None:

@@ -16,7 +16,7 @@ from evpnd.bgp.path import Path
 from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.evpn.addresses import is_host_address, is_host_mac
 from evpnd.evpn.extended_community import encapsulation, mac_mobility
-from evpnd.evpn.mobility import LocalMac, Verdict, judge, sequence_after_move
+from evpnd.evpn.mobility import Conflict, LocalMac, Verdict, judge, sequence_after_move
 from evpnd.evpn.targets import ImportRule
 from evpnd.evpn.values import ip_text
 from evpnd.fib.discovery import VniDevice
@@ -78,7 +78,7 @@ class MacVrf:
         self.local: dict[bytes, LocalMac] = {}
         self.remote: dict[bytes, bytes | tuple[bytes, ...]] = {}  # MAC -> key or keys of imported routes
         self.flood: dict[bytes, bytes] = {}  # key of an imported type 3 route -> VTEP
-        self.conflicts: dict[bytes, str] = {}  # MACs that a rule keeps from being local, with the reason
+        self.conflicts: dict[bytes, Conflict] = {}  # MACs that would be local but for a remote route
         self._rib = rib
         self._local_in = local_in
         self._fdb = fdb
@@ -132,8 +132,9 @@ class MacVrf:
         held = self.remote.get(mac)
         if held == key:
             del self.remote[mac]
-            self.conflicts.pop(mac, None)
             self._fdb.unset(self._prefix + mac)
+            if mac in self.conflicts:
+                self._end_conflict(mac)
             return
         if held.__class__ is tuple and key in held:
             rest = tuple(other for other in held if other != key)
@@ -172,9 +173,14 @@ class MacVrf:
 
     def resolve(self, mac: bytes) -> None:
         """Decide who has a MAC, and want that in the kernel and in the Loc-RIB."""
-        winner, local = self.remote_winner(mac), self.local.get(mac)
+        winner, conflict = self.remote_winner(mac), self.conflicts.get(mac)
+        if conflict is not None and (winner is None or (conflict.sticky and not winner.sticky)):
+            self._end_conflict(mac)
+        local = self.local.get(mac)
         if winner is not None and local is not None:
             if judge(local, self.vtep, winner.sequence, winner.sticky, winner.next_hop) is Verdict.YIELD:
+                if local.entry.state == "static":
+                    self.conflicts[mac] = Conflict(local.entry, winner.sticky)
                 self._retract(mac)
             else:
                 winner = None
@@ -189,32 +195,50 @@ class MacVrf:
         """The kernel has the MAC on one of our ports: new, moved between ports, or come from a remote VTEP."""
         if not is_host_mac(mac):
             return
+        before = self.conflicts.pop(mac, None)
         held = self.local.get(mac)
         if held is not None:
-            held.port = entry.port
-            if held.sticky == entry.sticky:
+            was_sticky, held.entry = held.sticky, entry
+            if was_sticky == entry.sticky:
                 return
-            held.sticky = entry.sticky
         else:
             winner = self.remote_winner(mac)
             if winner is not None and winner.sticky and not entry.sticky:
-                # RFC 7432 section 15.2: a sticky MAC elsewhere doesn't move here; put it back.
-                self.conflicts[mac] = "learned here, but a remote VTEP advertises it as sticky"
+                # RFC 7432 section 15.2: a sticky MAC elsewhere doesn't move here; put it back. (What was static and is
+                # no longer gives way at last: then there is nothing to complain of.)
+                if before is None or before.entry.state == entry.state:
+                    self.conflicts[mac] = Conflict(entry, sticky=True)
                 self.resolve(mac)
                 return
             sequence = sequence_after_move(None if winner is None else winner.sequence)
-            held = self.local[mac] = LocalMac(entry.port, sequence, entry.sticky)
-        self.conflicts.pop(mac, None)
+            held = self.local[mac] = LocalMac(entry, sequence)
         self._originate(mac, held)
         if mac in self.remote:
             self.resolve(mac)
 
     def forget(self, mac: bytes) -> None:
         """The MAC aged out, or its entry or port was deleted."""
+        conflict = self.conflicts.get(mac)
+        if conflict is not None and conflict.entry.state == "static":
+            del self.conflicts[mac]
         if mac in self.local:
             self._retract(mac)
             if mac in self.remote:
                 self.resolve(mac)
+
+    def conflict(self, mac: bytes) -> str | None:
+        """What is wrong with a MAC that is on one of our ports, too; None when nothing is."""
+        conflict = self.conflicts.get(mac)
+        if conflict is None or not conflict.sticky:
+            return None
+        how = "static" if conflict.entry.state == "static" else "learned"
+        return f"{how} here, but a remote VTEP advertises it as sticky"
+
+    def _end_conflict(self, mac: bytes) -> None:
+        """The remote route no longer forbids: a static entry is still on its port, a learned one was taken over."""
+        entry = self.conflicts.pop(mac).entry
+        if entry.state == "static":
+            self.learn(mac, entry)
 
     def _originate(self, mac: bytes, held: LocalMac) -> None:
         if not self.advertise:

@@ -7,17 +7,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
+
+from evpnd.fib.mirror import LocalEntry
 
 MAX_SEQUENCE = 0xFFFFFFFF
 
 
 @dataclass(slots=True)
 class LocalMac:
-    """A MAC on one of our ports: the port's ifindex, the sequence we advertise it with, whether it may move."""
+    """A MAC on one of our ports: where the kernel has it, and the sequence we advertise it with."""
 
-    port: int
+    entry: LocalEntry
     sequence: int
-    sticky: bool = False
+
+    @property
+    def port(self) -> int:
+        """The port's ifindex."""
+        return self.entry.port
+
+    @property
+    def sticky(self) -> bool:
+        """Whether it may not move."""
+        return self.entry.sticky
+
+
+class Conflict(NamedTuple):
+    """A MAC on one of our ports that a remote route keeps from being local, and whether that is sticky."""
+
+    entry: LocalEntry
+    sticky: bool
 
 
 class Verdict(Enum):

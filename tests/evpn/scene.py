@@ -104,9 +104,11 @@ class Host:
         self.rib.withdraw(self.peer(peer), [key])
         self.settle()
 
-    def learn(self, mac: str = MAC, port: int = 7, vni: int = 100, sticky: bool = False) -> None:
+    def learn(
+        self, mac: str = MAC, port: int = 7, vni: int = 100, sticky: bool = False, *, static: bool = False
+    ) -> None:
         octets = mac_from_text(mac)
-        entry = self.local[1000 + vni, octets] = LocalEntry(port, "dynamic", sticky)
+        entry = self.local[1000 + vni, octets] = LocalEntry(port, "static" if static else "dynamic", sticky)
         self.instances.local_macs([(1000 + vni, 0, octets, entry)])
         self.settle()
 

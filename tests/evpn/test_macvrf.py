@@ -174,9 +174,58 @@ def test_sticky_remote_mac_does_not_move_here(host: Host) -> None:
     host.learn()
     assert host.advertised() is None
     assert host.where() == A
-    assert "sticky" in host.vrf.conflicts[mac_from_text(MAC)]
+    assert conflict(host) == "learned here, but a remote VTEP advertises it as sticky"
     host.withdraw(key)
-    assert not host.vrf.conflicts
+    assert conflict(host) is None
+
+
+def test_conflict_ends_with_the_remote_route_s_sticky_mark(host: Host) -> None:
+    host.mac_route(A, mobility=(0, True))
+    host.learn()
+    host.mac_route(A, mobility=(1, False))
+    assert conflict(host) is None
+    assert host.where() == A
+
+
+def test_static_mac_is_local_when_the_remote_route_is_no_longer_sticky(host: Host) -> None:
+    host.learn(static=True)
+    host.mac_route(A, mobility=(0, True))
+    assert conflict(host) == "static here, but a remote VTEP advertises it as sticky"
+    assert host.advertised() is None
+    host.mac_route(A, mobility=(3, False))
+    assert conflict(host) is None
+    assert host.advertised() == (4, False)
+    assert host.where() is None
+
+
+@pytest.mark.parametrize("mobility", [(0, True), (5, False)])
+def test_static_mac_that_gave_way_is_local_again_when_the_remote_route_is_gone(
+    host: Host, mobility: tuple[int, bool]
+) -> None:
+    host.learn(static=True)
+    key = host.mac_route(A, mobility=mobility)
+    assert host.advertised() is None
+    host.withdraw(key)
+    assert host.advertised() == (0, False)
+    assert not host.fdb
+
+
+def test_conflict_ends_with_the_static_entry(host: Host) -> None:
+    key = host.mac_route(A, mobility=(0, True))
+    host.learn(static=True)
+    assert conflict(host)
+    host.learn()  # it may move now, and does
+    assert conflict(host) is None
+    host.learn(static=True)
+    assert conflict(host)
+    host.forget()
+    assert conflict(host) is None
+    host.withdraw(key)
+    assert host.advertised() is None
+
+
+def conflict(host: Host) -> str | None:
+    return host.vrf.conflict(mac_from_text(MAC))
 
 
 def test_sticky_local_mac_is_advertised_so_and_stays(host: Host) -> None:

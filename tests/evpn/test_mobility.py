@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evpnd.evpn.mobility import MAX_SEQUENCE, LocalMac, Verdict, judge, sequence_after_move
+from evpnd.fib.mirror import LocalEntry
 
 LOW, HIGH = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+
+
+def _local(sequence: int, sticky: bool = False) -> LocalMac:
+    return LocalMac(LocalEntry(1, "dynamic", sticky), sequence)
 
 
 @pytest.mark.parametrize(
@@ -22,13 +27,13 @@ def test_sequence_after_move(remote: int | None, own: int, expected: int) -> Non
 @pytest.mark.parametrize(
     ("local", "vtep", "remote", "expected"),
     [
-        (LocalMac(1, 5), LOW, (4, False, HIGH), Verdict.KEEP),
-        (LocalMac(1, 5), LOW, (6, False, HIGH), Verdict.YIELD),
-        (LocalMac(1, 5), LOW, (5, False, HIGH), Verdict.KEEP),
-        (LocalMac(1, 5), HIGH, (5, False, LOW), Verdict.YIELD),
-        (LocalMac(1, 0, sticky=True), HIGH, (9, False, LOW), Verdict.KEEP),
-        (LocalMac(1, 9), LOW, (0, True, HIGH), Verdict.YIELD),
-        (LocalMac(1, 0, sticky=True), HIGH, (0, True, LOW), Verdict.YIELD),
+        (_local(5), LOW, (4, False, HIGH), Verdict.KEEP),
+        (_local(5), LOW, (6, False, HIGH), Verdict.YIELD),
+        (_local(5), LOW, (5, False, HIGH), Verdict.KEEP),
+        (_local(5), HIGH, (5, False, LOW), Verdict.YIELD),
+        (_local(0, sticky=True), HIGH, (9, False, LOW), Verdict.KEEP),
+        (_local(9), LOW, (0, True, HIGH), Verdict.YIELD),
+        (_local(0, sticky=True), HIGH, (0, True, LOW), Verdict.YIELD),
     ],
 )
 def test_judgement(local: LocalMac, vtep: bytes, remote: tuple[int, bool, bytes], expected: Verdict) -> None:
@@ -38,6 +43,6 @@ def test_judgement(local: LocalMac, vtep: bytes, remote: tuple[int, bool, bytes]
 @given(st.integers(0, 3), st.booleans(), st.integers(0, 3), st.booleans())
 def test_two_hosts_never_both_keep_nor_both_yield(one: int, one_sticky: bool, two: int, two_sticky: bool) -> None:
     """Each sees the other's claim as remote: exactly one of them ends up with the MAC."""
-    first = judge(LocalMac(1, one, one_sticky), LOW, two, two_sticky, HIGH)
-    second = judge(LocalMac(1, two, two_sticky), HIGH, one, one_sticky, LOW)
+    first = judge(_local(one, one_sticky), LOW, two, two_sticky, HIGH)
+    second = judge(_local(two, two_sticky), HIGH, one, one_sticky, LOW)
     assert {first, second} == {Verdict.KEEP, Verdict.YIELD}
