@@ -17,15 +17,16 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from evpnd.errors import NetlinkError
-from evpnd.fib import link as links
 from evpnd.fib import netlink
 from evpnd.fib.audit import Audit
 from evpnd.fib.channel import Channel, Overrun
+from evpnd.fib.devices import Devices
 from evpnd.fib.discovery import Known, VniDevice, discover, unusable
 from evpnd.fib.intent import fdb_key_of
+from evpnd.fib.link import Link, encode_link_dump
 from evpnd.fib.mirror import LocalEntry, Mirror, split_local_key
-from evpnd.fib.neighbour import AF_BRIDGE, NTF_MASTER, NTF_SELF, decode_fdb, decode_fdb_dump, encode_fdb_dump
-from evpnd.fib.netlink import NLM_F_DUMP_INTR, Message, Refusal, split_messages
+from evpnd.fib.neighbour import NTF_MASTER, NTF_SELF, decode_fdb, decode_fdb_dump, encode_fdb_dump
+from evpnd.fib.netlink import Message, Refusal, split_messages
 from evpnd.fib.reconcile import Batch, Failure, Reconciler
 
 BATCH = 4096  # keys in a batch at most: how long a change may wait for those before it
@@ -33,6 +34,7 @@ INLINE = 64  # batches up to this size are sent at once, bigger ones by the work
 PIPELINE = 2  # batches with the worker: one being sent, one ready
 DEAF_FROM = 512  # deletes in a batch from which their echoes are not worth reading
 EVENTS_A_TURN = 1024
+LINK_DUMPS = 3  # how often devices are read anew at once when they change meanwhile
 AUDIT_DUTY = 50  # an audit is as long ago as this many times its length, at least, before the next one for no reason
 RECENT = 256  # batches after which the monitor is read although it has not said anything
 
@@ -64,6 +66,7 @@ class Kernel:
         self._owner = owner
         self._resync_interval_s = resync_interval_s
         self._mirror = Mirror()
+        self._devices = Devices(self._mirror)
         self._reconciler = Reconciler(self._mirror)
         self._channel: Channel | None = None
         self._in_flight: deque[Batch] = deque()
@@ -71,7 +74,6 @@ class Kernel:
         self._audit_task: asyncio.Task[None] | None = None
         self._audit_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
-        self._link_news: set[int] | None = None  # devices of which messages came while a dump is read
         self._problem: str | None = None
         self._counters = dict.fromkeys(("requests", "batches", "refused", "events", "overruns", "resyncs"), 0)
         self._resync_took_s = 0.0
@@ -97,7 +99,11 @@ class Kernel:
                 errno.EPERM, "the kernel's tables can't be written: CAP_NET_ADMIN is missing; run as root"
             )
         self._channel.listen(self._on_events)
-        await self._audit()
+        self._audit_task = self._loop.create_task(self._audit())  # so that no other one begins beside it
+        try:
+            await self._audit_task
+        finally:
+            self._audit_task = None
         self._schedule_audit(self._resync_interval_s)
 
     async def close(self) -> None:
@@ -117,7 +123,7 @@ class Kernel:
     # What is known
 
     @property
-    def links(self) -> dict[int, links.Link]:
+    def links(self) -> dict[int, Link]:
         return self._mirror.links
 
     @property
@@ -263,21 +269,7 @@ class Kernel:
         if message.type in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH):
             self._on_fdb(channel, message)
         elif message.type in (netlink.RTM_NEWLINK, netlink.RTM_DELLINK):
-            self._on_link(message)
-
-    def _on_link(self, message: Message) -> None:
-        if self._link_news is not None:
-            self._link_news.add(links.link_index(message.body))
-        if message.type == netlink.RTM_NEWLINK:
-            if links.link_family(message.body) == AF_BRIDGE:
-                change = links.decode_port_change(message.body)
-                if change is not None:
-                    self._mirror.set_port(*change)
-            else:
-                self._mirror.set_link(links.decode_link(message.body))
-        elif links.link_family(message.body) != AF_BRIDGE:
-            # (Of family AF_BRIDGE it means that a port left its bridge.)
-            self._mirror.remove_link(links.link_index(message.body))
+            self._devices.hear(message)
 
     def _on_fdb(self, channel: Channel, message: Message) -> None:
         entry = decode_fdb(message.body)
@@ -371,32 +363,14 @@ class Kernel:
         self.flush()
 
     async def _read_links(self, channel: Channel) -> None:
-        """Read all devices; of those that changed meanwhile their own messages know better."""
-        for _ in range(3):
-            seen: dict[int, links.Link] = {}
-            torn = False
-
-            def feed(data: bytes, seen: dict[int, links.Link] = seen) -> bool:
-                nonlocal torn
-                for message in split_messages(data):
-                    if netlink.ends_dump(message):
-                        return True
-                    torn |= bool(message.flags & NLM_F_DUMP_INTR)
-                    if message.type == netlink.RTM_NEWLINK:
-                        link = links.decode_link(message.body)
-                        seen[link.index] = link
-                return False
-
-            self._link_news = set()
-            await channel.dump(links.encode_link_dump(), feed)
-            if not torn:
+        """Read all devices, again when they changed meanwhile so that some may be missing."""
+        for _ in range(LINK_DUMPS):
+            self._devices.begin()
+            await channel.dump(encode_link_dump(), self._devices.feed)
+            if not self._devices.torn:
                 break
-        news, self._link_news = self._link_news or set(), None
-        for ifindex in self._mirror.links.keys() - seen.keys() - news:
-            self._mirror.remove_link(ifindex)
-        for link in seen.values():
-            if link.index not in news:
-                self._mirror.set_link(link)
+        if not self._devices.finish():
+            self.resync(1.0)
 
 
 def _feed(audit: Audit, data: bytes) -> bool:
