@@ -105,7 +105,9 @@ class Audit:
         mirror = self._mirror
         for bridge, macs in self._local.items():
             for key, entry in macs.items() if bridge in mirror.links else ():
-                if mirror.occupied.get(bridge, {}).get(key) != entry and not self._is_fresher((bridge, key)):
+                # (Of a device that was not known yet its own messages tell the rest.)
+                known = entry.port in mirror.links and not mirror.is_vxlan(entry.port)
+                if known and mirror.occupied.get(bridge, {}).get(key) != entry and not self._is_fresher((bridge, key)):
                     with self._by_itself():
                         mirror.occupy(bridge, key, entry)
                 yield

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 
 import pytest
 
+from evpnd.fib.audit import Audit
 from evpnd.fib.channel import Channel, _open
 from evpnd.fib.devices import Devices
 from evpnd.fib.kernel import Kernel
-from evpnd.fib.link import Link, encode_link_dump
+from evpnd.fib.link import Link, Vxlan, encode_link_dump
 from evpnd.fib.mirror import Mirror
+from evpnd.fib.neighbour import NUD_REACHABLE, FdbEntry
 from evpnd.fib.netlink import RTM_DELLINK, RTM_NEWLINK, split_messages
+from evpnd.fib.reconcile import Reconciler
 from tests import netns
 from tests.fib.watching import Watcher, settle, watching
 from tests.netns import run
@@ -129,6 +132,20 @@ def test_nothing_is_removed_because_a_torn_dump_lacks_it() -> None:
         assert 999 in reader.mirror.links
         assert reader.read_all(), "the next one is whole"
         assert 999 not in reader.mirror.links
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_vxlan_device_that_the_fdb_s_dump_names_first_has_no_local_macs(told: bool) -> None:
+    mirror = Mirror()
+    mirror.set_link(Link(2, "br", True, kind="bridge"))
+    audit = Audit(Reconciler(mirror))
+    audit.feed([FdbEntry(3, NUD_REACHABLE, 0, bytes((2, 0, 0, 0, 0, 1)), 2)])
+    if told:
+        mirror.set_link(Link(3, "vx", True, 2, kind="vxlan", vxlan=Vxlan(100)))
+    for _ in audit.finish():
+        pass
+    audit.close()
+    assert not any(mirror.occupied.values())
 
 
 COMMANDS = (
