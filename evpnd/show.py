@@ -255,12 +255,16 @@ class Show:
             }
             vrf = instances.by_vni.get(vni)
             if vrf is not None:
+                if vrf.unreached:
+                    text = f"MACs without a route to a VTEP that can be reached from here: {len(vrf.unreached)}"
+                    row["warnings"].append(text)
                 row |= {
                     "rd": rd_text(vrf.rd),
                     "import_targets": vrf.imports.text(),
                     "export_targets": [to_text(target).removeprefix("rt:") for target in vrf.exports],
                     "local_macs": len(vrf.local),
-                    "remote_macs": len(vrf.remote) - sum(1 for mac in vrf.local if mac in vrf.remote),
+                    "remote_macs": vrf.count_remote(),
+                    "unreached_macs": len(vrf.unreached),
                     "remote_vteps": len(vrf.vteps()),
                     "advertise": vrf.advertise,
                     "flooding": vrf.flooding,

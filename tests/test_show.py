@@ -86,6 +86,21 @@ def test_vni_that_works_and_one_that_does_not() -> None:
     assert list(scene.show.macs({"vni": 200})) == []
 
 
+def test_macs_without_a_way_to_them_are_not_counted_as_remote(scene: Scene) -> None:
+    scene.mac_route(A, "02:00:00:00:00:02")
+    key = scene.mac_route("127.0.0.1", "02:00:00:00:00:03")
+    (vni,) = scene.show.vnis({})
+    assert (vni["remote_macs"], vni["unreached_macs"]) == (1, 1)
+    assert vni["warnings"] == ["MACs without a route to a VTEP that can be reached from here: 1"]
+    scene.mac_route(A, "02:00:00:00:00:03")
+    (vni,) = scene.show.vnis({})
+    assert (vni["remote_macs"], vni["unreached_macs"], vni["warnings"]) == (2, 0, [])
+    scene.learn("02:00:00:00:00:03")
+    scene.withdraw(key)
+    (vni,) = scene.show.vnis({})
+    assert (vni["remote_macs"], vni["unreached_macs"]) == (1, 0)
+
+
 def test_device_that_can_not_be_used_says_why() -> None:
     scene = Scene()
     scene.unusable["vxlan0"] = "vxlan0 is a single VXLAN device"

@@ -78,6 +78,7 @@ class MacVrf:
         self.local: dict[bytes, LocalMac] = {}
         self.remote: dict[bytes, bytes | tuple[bytes, ...]] = {}  # MAC -> key or keys of imported routes
         self.flood: dict[bytes, bytes] = {}  # key of an imported type 3 route -> VTEP
+        self.unreached: set[bytes] = set()  # MACs in `remote` none of whose routes can be used from here
         self.conflicts: dict[bytes, Conflict] = {}  # MACs that would be local but for a remote route
         self._rib = rib
         self._local_in = local_in
@@ -103,7 +104,7 @@ class MacVrf:
         for vtep in self.vteps():
             self._fdb.unset(flood_key(self.device.ifindex, 0, vtep))
         # What comes after it may use the same device: nothing may be taken back from there a second time.
-        self.local, self.remote, self.flood = {}, {}, {}
+        self.local, self.remote, self.flood, self.unreached = {}, {}, {}, set()
 
     def _communities(self, *more: bytes) -> tuple[bytes, ...]:
         return (*self.exports, encapsulation(VXLAN), *more)
@@ -132,6 +133,7 @@ class MacVrf:
         held = self.remote.get(mac)
         if held == key:
             del self.remote[mac]
+            self.unreached.discard(mac)
             self._fdb.unset(self._prefix + mac)
             if mac in self.conflicts:
                 self._end_conflict(mac)
@@ -174,6 +176,10 @@ class MacVrf:
     def resolve(self, mac: bytes) -> None:
         """Decide who has a MAC, and want that in the kernel and in the Loc-RIB."""
         winner, conflict = self.remote_winner(mac), self.conflicts.get(mac)
+        if winner is None and mac in self.remote:
+            self.unreached.add(mac)
+        else:
+            self.unreached.discard(mac)
         if conflict is not None and (winner is None or (conflict.sticky and not winner.sticky)):
             self._end_conflict(mac)
         local = self.local.get(mac)
@@ -278,6 +284,11 @@ class MacVrf:
     def vteps(self) -> set[bytes]:
         """The VTEPs that broadcast, unknown unicast and multicast frames go to."""
         return set(self.flood.values())
+
+    def count_remote(self) -> int:
+        """How many MACs are another VTEP's: those that the kernel should hold."""
+        here = sum(1 for mac in self.local if mac in self.remote and mac not in self.unreached)
+        return len(self.remote) - len(self.unreached) - here
 
     def macs(self) -> Iterator[tuple[bytes, LocalMac | Path]]:
         """Each MAC with its owner: a local one, or the winning remote path."""

@@ -125,7 +125,21 @@ def test_why_a_route_is_not_imported() -> None:
 
 # Any order
 
-STEPS = ("device", "other device", "mac a", "mac b", "mac ip", "flood", "local", "withdraw", "gone", "down", "targets")
+STEPS = (
+    "device",
+    "other device",
+    "mac a",
+    "mac b",
+    "mac ip",
+    "flood",
+    "local",
+    "local a",
+    "withdraw",
+    "gone",
+    "down",
+    "targets",
+    "own hop",
+)
 
 
 def perform(host: Host, step: str, devices: dict[int, object]) -> None:
@@ -149,6 +163,11 @@ def perform(host: Host, step: str, devices: dict[int, object]) -> None:
         host.multicast_route(A)
     elif step == "local":
         host.learn("02:00:00:00:00:03")
+    elif step == "local a":
+        host.learn("02:00:00:00:00:02")
+        host.forget("02:00:00:00:00:02")
+    elif step == "own hop":
+        host.mac_route(OWN_VTEP, "02:00:00:00:00:02")
     elif step == "withdraw":
         host.rib.withdraw(host.peer(1), list(host.peer(1).paths))
         host.settle()
@@ -173,3 +192,5 @@ def test_end_state_depends_on_what_is_there_and_not_on_its_history(steps: list[s
     assert dict(host.fdb) == dict(fresh.fdb)
     assert host.local_in.paths.keys() == fresh.local_in.paths.keys()
     assert host.instances.by_vni.keys() == fresh.instances.by_vni.keys()
+    for vrf in host.instances.by_vni.values():
+        assert vrf.count_remote() == sum(vrf.intent(mac) in host.fdb for mac in vrf.remote)
