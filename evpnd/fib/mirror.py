@@ -75,7 +75,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.disturbed: dict[bytes, None] = {}  # keys of ours that the kernel lost or others changed
-        self.seized: dict[bytes, None] = {}  # keys whose MAC a local port took
+        self.seized: dict[bytes, LocalEntry] = {}  # keys whose MAC a local port took
         self.released: dict[bytes, None] = {}  # keys from whose way a local or foreign entry went
         self.local: dict[tuple[int, bytes], LocalEntry | None] = {}  # (bridge, local key): what is there now
         self.links: dict[int, None] = {}  # devices that came, went or changed
@@ -210,7 +210,8 @@ class Mirror:
         key = local_key(entry.vlan, entry.mac)
         if not new:
             here = self.occupied.get(entry.master, {}).get(key)
-            if here is not None and here.port == entry.ifindex:
+            # A port's own address that is the bridge's, too, becomes that alone without a word when the port leaves.
+            if here is not None and (here.port == entry.ifindex or here.state == "permanent"):
                 self.vacate(entry.master, key)
             return
         self.occupy(entry.master, key, local_entry(entry.ifindex, entry.state, entry.flags))
@@ -231,7 +232,7 @@ class Mirror:
             self.seen(intent)
             if intent in self.owned:
                 self.owned[intent] = remains_of(self.owned[intent])
-            self.notes.seized[intent] = None
+            self.notes.seized[intent] = entry
 
     def vacate(self, bridge: int, key: bytes) -> None:
         macs = self.occupied.get(bridge)

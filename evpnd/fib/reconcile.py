@@ -83,8 +83,12 @@ class Reconciler:
     def absorb(self) -> None:
         """Take what happened in the kernel; `notes.local` and `notes.links` are left for the daemon."""
         notes = self.mirror.notes
-        for key in notes.seized:
-            if key in self.desired:
+        for key, entry in notes.seized.items():
+            if key not in self.desired:
+                continue
+            if entry.state == "permanent":  # nobody is told of these, so nobody would ask for the key again
+                self.dirty[key] = None
+            else:
                 self.yielded.add(key)
         for key in notes.released:
             if key in self.desired:
@@ -228,7 +232,10 @@ class Reconciler:
             self.mirror.notes.released.pop(key, None)
             return False
         port = self.mirror.links.get(entry.port)
-        text = f"the MAC is {entry.state} on {port.name if port else entry.port}"
+        name = port.name if port else str(entry.port)
+        text = f"the MAC is {entry.state} on {name}"
+        if entry.state == "permanent" and port is not None and key.endswith(port.mac):
+            text = f"{name} has the MAC for its own address"
         self.failures[key] = Failure(errno.EEXIST, text, 1, math.inf)
         return True
 

@@ -287,6 +287,31 @@ async def test_a_static_entry_made_over_ours_is_local_and_stays() -> None:
         assert [f.text for f in kernel.failures.values()] == ["the MAC is static on p100"]
 
 
+@pytest.mark.parametrize(
+    ("name", "take", "give_back"),
+    [
+        ("br100", "ip link set br100 address {}", "ip link set br100 address 02:00:00:00:00:bb"),
+        ("h200", "ip link set h200 master br100", "ip link set h200 nomaster"),
+    ],
+)
+async def test_a_remote_mac_that_a_device_here_takes_for_its_own_is_a_failure(
+    name: str, take: str, give_back: str
+) -> None:
+    """As a bridge without an address of its own does, with the lowest of its ports'."""
+    netns.make_vni(100)
+    run(f"ip link add p200 type veth peer name h200 address {A}")
+    async with watching() as (kernel, _):
+        key = want(kernel, netns.index("vx100"), A)
+        kernel.flush()
+        run(take.format(A))
+        await settle(kernel, lambda: kernel.failures, "it is seen")
+        assert kernel.failures[key].text == f"{name} has the MAC for its own address"
+        assert (A, "bridge", "extern_learn") not in fdb("vx100")
+        run(give_back)
+        await settle(kernel, lambda: fdb("vx100") == remote(A, "10.0.0.2"), "it is installed again")
+        assert not kernel.failures
+
+
 async def test_what_the_kernel_refuses_is_tried_again() -> None:
     netns.make_vni(100)
     run("ip link add vx200 type vxlan id 200 local 10.0.0.1 dstport 4789 nolearning maxaddress 1")

@@ -305,3 +305,14 @@ def test_all_intents_are_written_in_the_kernels_own_words() -> None:
         ("02:00:00:00:00:0b", "10.0.0.3", "extern_learn"),
         ("00:00:00:00:00:00", "10.0.0.2", "extern_learn", "permanent"),
     }
+
+
+def test_a_port_s_own_address_becomes_the_bridge_s_without_a_word() -> None:
+    netns.make_vni(100)
+    run(f"ip link add p200 type veth peer name h200 address {A}", "ip link set h200 master br100")
+    own = FdbEntry(netns.index("h200"), 0x80, 0, mac(A), netns.index("br100"))
+    with wired() as wire:
+        assert wire.channel.where_is(netns.index("br100"), 0, mac(A)) == own
+        assert f"link/ether {A}" in run("ip link show br100"), "the lowest of its ports' addresses"
+        run("ip link set h200 nomaster")
+        assert wire.heard() == [("del", own._replace(ifindex=netns.index("br100")))]
