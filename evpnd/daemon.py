@@ -46,7 +46,7 @@ class Daemon:
         self.speaker = Speaker(config, self.kernel, loop, say)
         self.sessions: dict[str, Session] = {}
         self._cache = AttributeCache()
-        self._listener: Listener | None = None
+        self.listener: Listener | None = None
         self._control: ControlServer | None = None
 
     async def start(self) -> None:
@@ -58,13 +58,13 @@ class Daemon:
         await self._control.start()
         await self.kernel.start()
         self.speaker.start()
-        self._listener = Listener(config.bgp.listen, config.bgp.port)
+        self.listener = Listener(config.bgp.listen, config.bgp.port, changed=self._listening_changed)
         for settings in config.bgp.peers:
             if settings.enabled:
                 session = Session(peer_config(config.bgp, settings), self.speaker, self._cache)
                 self.sessions[settings.address] = session
-                self._listener.add(session)
-        self._listener.start()
+                self.listener.add(session)
+        self.listener.start()
         for session in self.sessions.values():
             session.start()
         vnis = self.speaker.instances
@@ -76,18 +76,27 @@ class Daemon:
             len(vnis.vnis),
             len(vnis.by_vni),
         )
-        notify.ready(f"peers: {len(self.sessions)}, VNIs: {len(vnis.by_vni)}")
+        notify.ready(self._status())
 
     async def stop(self) -> None:
         """Let everything go, but for what the kernel forwards."""
         notify.stopping()
         if self._control is not None:
             await self._control.stop()
-        if self._listener is not None:
-            self._listener.close()
+        if self.listener is not None:
+            self.listener.close()
         # The kernel first: the routes that go with their sessions must not take the forwarding with them.
         await self.kernel.close()
         await asyncio.gather(*(session.abandon() for session in self.sessions.values()))
+
+    def _status(self) -> str:
+        """One line for `systemctl status`."""
+        problems = self.listener.problems.values() if self.listener is not None else ()
+        counts = f"peers: {len(self.sessions)}, VNIs: {len(self.speaker.instances.by_vni)}"
+        return "; ".join((counts, *problems))
+
+    def _listening_changed(self) -> None:
+        notify.status(self._status())
 
     # evpnd.fib.kernel.KernelOwner: the speaker's, which is made after the kernel
 

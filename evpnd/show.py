@@ -36,6 +36,7 @@ from evpnd.requests import Filters, Handler, unknown_peer, unknown_vni
 from evpnd.speaker import Speaker
 
 if TYPE_CHECKING:
+    from evpnd.bgp.listener import Listener
     from evpnd.bgp.session import Session
 
 Row = dict[str, Any]
@@ -49,6 +50,7 @@ class Running(Protocol):
 
     config: Config
     kernel: Kernel
+    listener: Listener | None
     sessions: dict[str, Session]
     speaker: Speaker
     started_at: float
@@ -109,8 +111,14 @@ class Show:
             "routes_out": self._routes_out(peering),
             "messages_in": sum(counters.received.values()),
             "messages_out": sum(counters.sent.values()),
-            "problem": session.problem,
+            "problem": self._problem(session),
         }
+
+    def _problem(self, session: Session) -> str | None:
+        """Why there is no session; that the peer can't connect to us only matters while there is none."""
+        listener = self._daemon.listener
+        deaf = listener.problem_of(session) if listener is not None and session.uptime is None else None
+        return "; ".join(text for text in (session.problem, deaf) if text) or None
 
     def _routes_out(self, peering: Peering) -> int:
         group = peering.group
@@ -375,7 +383,7 @@ class Show:
 
     def version(self, filters: Filters) -> Row:
         """The daemon itself."""
-        config = self._daemon.config
+        config, listener = self._daemon.config, self._daemon.listener
         return {
             "version": __version__,
             "python": platform.python_version(),
@@ -384,6 +392,7 @@ class Show:
             "asn": config.bgp.asn,
             "router_id": config.bgp.router_id,
             "files": list(config.files),
+            "listeners": [place._asdict() for place in listener.places] if listener is not None else [],
         }
 
 

@@ -287,6 +287,15 @@ FAILURES = Table(
     "no failures",
 )
 
+_LISTENERS = Table(
+    (
+        Column("ADDRESS", ("address",), "where connections of peers are accepted"),
+        Column("PORT", ("port",), "the TCP port", right=True),
+        Column("PROBLEM", ("problem",), "why they are not; it is tried again until it works", optional=True, note=True),
+    ),
+    "",
+)
+
 VERSION = Detail(
     (
         Section(
@@ -301,6 +310,7 @@ VERSION = Detail(
                 Item("files", "configuration", "the files it was read from"),
             ),
         ),
+        Section("Listening", rows="listeners", table=_LISTENERS),
     )
 )
 

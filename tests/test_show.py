@@ -32,7 +32,7 @@ class Scene(Host):
         peerings = {f"p{number}": SimpleNamespace(rib_in=self.peer(number)) for number in (1, 2)}
         speaker = SimpleNamespace(rib=self.rib, instances=self.instances, peerings=peerings)
         self.daemon: Any = SimpleNamespace(
-            config=config, speaker=speaker, sessions={}, kernel=kernel, now=lambda: 100.0, started_at=0.0
+            config=config, speaker=speaker, sessions={}, listener=None, kernel=kernel, now=lambda: 100.0, started_at=0.0
         )
         self.show = Show(self.daemon)
 

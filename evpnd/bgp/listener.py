@@ -1,7 +1,8 @@
 """The listening sockets, and which session a connection belongs to: by its source address.
 
-Owns the sockets, their TCP MD5 keys and the table of sessions. Must not know the protocol: a connection of a known
-peer is handed to its session, all others are closed.
+Owns the sockets, their TCP MD5 keys and the table of sessions. Where it can't listen, another program having the port,
+it tries again until it can; sessions that we open ourselves don't wait for that. Must not know the protocol: a
+connection of a known peer is handed to its session, all others are closed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from evpnd.bgp.session import Session, set_options, words
 from evpnd.bgp.tcp import family_of, listen_options, md5_option
@@ -19,15 +21,31 @@ from evpnd.bgp.tcp import family_of, listen_options, md5_option
 BACKLOG = 128
 EVERY_ADDRESS = ("0.0.0.0", "::")
 PAUSE_S = 1.0  # before accept is tried again when the system has no room
+RETRY_FIRST_S, RETRY_MAX_S = 1.0, 30.0  # before listening is tried again: doubled from one to the other
 STRANGERS_KEPT = 64  # addresses of strangers that a log line was written for
+
+_REMEDIES = {
+    errno.EADDRINUSE: "does another BGP daemon run? stop it, or set bgp.listen to other addresses",
+    errno.EACCES: "run evpnd as root, or with CAP_NET_BIND_SERVICE",
+}
 
 _log = logging.getLogger(__name__)
 
 
-class Listener:
-    """Accepts for all sessions. `port` 0 lets the kernel choose (tests)."""
+class Place(NamedTuple):
+    """Where connections are accepted, or why they aren't."""
 
-    def __init__(self, addresses: Iterable[str] = EVERY_ADDRESS, port: int = 179) -> None:
+    address: str
+    port: int
+    problem: str | None
+
+
+class Listener:
+    """Accepts for all sessions. `port` 0 lets the kernel choose (tests); `changed` is called when `problems` change."""
+
+    def __init__(
+        self, addresses: Iterable[str] = EVERY_ADDRESS, port: int = 179, *, changed: Callable[[], None] = lambda: None
+    ) -> None:
         self.addresses = tuple(addresses)
         self.port = port
         self.problems: dict[str, str] = {}  # by address: why it isn't listened on
@@ -36,20 +54,56 @@ class Listener:
         self._sessions: dict[str, Session] = {}
         self._sockets: dict[str, socket.socket] = {}
         self._loop = asyncio.get_running_loop()
+        self._changed = changed
+        self._retry: asyncio.TimerHandle | None = None
+        self._wait_s = RETRY_FIRST_S
+
+    @property
+    def places(self) -> list[Place]:
+        """Where connections are accepted, and where they should be."""
+        problems = self.problems
+        known = (address for address in self.addresses if address in self._sockets or address in problems)
+        return [Place(address, self.port, problems.get(address)) for address in known]
+
+    def problem_of(self, session: Session) -> str | None:
+        """Why the session's peer can't connect to us, as far as we can tell."""
+        family = family_of(session.config.address)
+        for address, problem in self.problems.items():
+            if family_of(address) == family and (address in EVERY_ADDRESS or session.accepts(address)):
+                return problem
+        return None
 
     def start(self) -> None:
-        """Listen on each address that isn't listened on yet; what can't be is in `problems`, and may be tried again."""
+        """Listen on each address that isn't listened on yet; what can't be is in `problems`, and is tried again."""
+        before = dict(self.problems)
         for address in self.addresses:
             if address not in self._sockets:
-                try:
-                    self._listen(address)
-                except OSError as error:
-                    if error.errno == errno.EAFNOSUPPORT and address in EVERY_ADDRESS:
-                        continue  # a host without IPv6 has no IPv6 peers either
-                    self.problems[address] = f"listen on {address} port {self.port}: {words(error)}"
-                    _log.error("%s", self.problems[address])
-                else:
-                    self.problems.pop(address, None)
+                self._try(address)
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self.problems:
+            self._retry = self._loop.call_later(self._wait_s, self.start)
+            self._wait_s = min(2 * self._wait_s, RETRY_MAX_S)
+        else:
+            self._wait_s = RETRY_FIRST_S
+        if self.problems != before:
+            self._changed()
+
+    def _try(self, address: str) -> None:
+        try:
+            self._listen(address)
+        except OSError as error:
+            if error.errno == errno.EAFNOSUPPORT and address in EVERY_ADDRESS:
+                return  # a host without IPv6 has no IPv6 peers either
+            remedy = f" ({_REMEDIES[error.errno]})" if error.errno in _REMEDIES else ""
+            problem = f"listen on {address} port {self.port}: {words(error)}{remedy}"
+            if problem != self.problems.get(address):  # once, not at every attempt
+                _log.error("%s; it is tried again until it works", problem)
+            self.problems[address] = problem
+        else:
+            if self.problems.pop(address, None) is not None:
+                _log.info("now listening on %s port %d", address, self.port)
 
     def add(self, session: Session) -> None:
         """Connections from this session's peer go to it; its key is set, if it has one."""
@@ -68,6 +122,9 @@ class Listener:
                         set_options(sock, [md5_option(address, None)])
 
     def close(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
         for sock in self._sockets.values():
             self._loop.remove_reader(sock)
             sock.close()
