@@ -93,7 +93,7 @@ class Wire:
         self.writable = True
         self._decoder = UpdateDecoder(negotiated.context, AttributeCache())
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, messages: int) -> None:
         other = self.other
         if other is not None:
             self.clock.call_soon(lambda: other.receive(data))

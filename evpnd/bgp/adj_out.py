@@ -21,6 +21,7 @@ from evpnd.evpn.nlri import join_entry
 CHUNK = 2000  # routes encoded at a time for a member that catches up
 
 Changes = Mapping[bytes, Exported | None]  # key -> what was told before
+Piece = tuple[bytes, int]  # whole messages of one type, and how many they are
 
 
 class Port(Protocol):
@@ -30,8 +31,8 @@ class Port(Protocol):
     def writable(self) -> bool:
         """False while the socket takes no more."""
 
-    def send(self, data: bytes) -> None:
-        """Queue octets of whole messages."""
+    def send(self, data: bytes, messages: int) -> None:
+        """Queue the octets of so many whole messages, all of one type."""
 
 
 class Member:
@@ -46,7 +47,7 @@ class Member:
         self.port = port
         self.source = source
         self.again: tuple[bytes, bytes] | None = None
-        self.backlog: deque[bytes] = deque()
+        self.backlog: deque[Piece] = deque()
         self.lag: dict[bytes, Exported | None] = {}
 
     @property
@@ -63,7 +64,7 @@ class UpdateGroup:
         self.family = family
         self.advertised: dict[bytes, Exported] = {}
         self.members: dict[Source, Member] = {}
-        self._snapshot: list[bytes] | None = None
+        self._snapshot: list[Piece] | None = None
 
     def exported(self, path: Path) -> Exported | None:
         """The path under this group's policy; computed once a path."""
@@ -103,7 +104,7 @@ class UpdateGroup:
             member.again = (opening, closing)
             return
         if opening:
-            member.backlog.append(opening)
+            member.backlog.append((opening, 1))
         if any(exported.source is member.source for exported in self._sources()):
             told: dict[bytes, Exported | None] = dict.fromkeys(self.advertised)
             member.backlog.extend(self._encode(self._seen_by(member, told)))
@@ -112,7 +113,7 @@ class UpdateGroup:
                 self._snapshot = list(self._encode({key: (new, None) for key, new in self.advertised.items()}))
             member.backlog.extend(self._snapshot)
         if closing:
-            member.backlog.append(closing)
+            member.backlog.append((closing, 1))
         for key, old in member.lag.items():  # what it lags behind is now what this table says
             now = self.advertised.get(key)
             member.lag[key] = old if now is None or now.source is member.source else now
@@ -146,33 +147,33 @@ class UpdateGroup:
         self._tell(changes, sources)
 
     def _tell(self, changes: Changes, sources: set[Source]) -> None:
-        shared: list[bytes] | None = None
+        shared: list[Piece] | None = None
         for source, member in self.members.items():
             if not member.live:
                 for key, old in changes.items():
                     member.lag.setdefault(key, old)
             elif source in sources:
-                for data in self._encode(self._seen_by(member, changes)):
-                    member.port.send(data)
+                for piece in self._encode(self._seen_by(member, changes)):
+                    member.port.send(*piece)
             else:
                 if shared is None:
                     shared = list(self._encode({key: (self.advertised.get(key), old) for key, old in changes.items()}))
-                for data in shared:
-                    member.port.send(data)
+                for piece in shared:
+                    member.port.send(*piece)
 
     def drain(self, member: Member) -> None:
         """The member's socket takes more: first the rest of the table, then what changed meanwhile."""
         port = member.port
         while member.backlog and port.writable:
-            port.send(member.backlog.popleft())
+            port.send(*member.backlog.popleft())
         if member.again is not None and not member.backlog:
             marks, member.again = member.again, None
             self.resend(member, *marks)
         while not member.backlog and member.lag and port.writable:
             keys = list(member.lag)[:CHUNK]
             part = {key: member.lag.pop(key) for key in keys}
-            for data in self._encode(self._seen_by(member, part)):
-                port.send(data)
+            for piece in self._encode(self._seen_by(member, part)):
+                port.send(*piece)
 
     def _seen_by(self, member: Member, changes: Changes) -> dict[bytes, tuple[Exported | None, Exported | None]]:
         """The changes as one member sees them: its own paths don't exist for it."""
@@ -187,7 +188,7 @@ class UpdateGroup:
                 seen[key] = (new, old)
         return seen
 
-    def _encode(self, changes: Mapping[bytes, tuple[Exported | None, Exported | None]]) -> Iterable[bytes]:
+    def _encode(self, changes: Mapping[bytes, tuple[Exported | None, Exported | None]]) -> Iterable[Piece]:
         """Messages for key -> (new, old), withdrawals first, announcements by attribute set and next hop."""
         buckets: dict[tuple[object, bytes], tuple[Exported, list[bytes]]] = {}
         withdrawn: list[bytes] = []
@@ -212,7 +213,8 @@ class UpdateGroup:
             )
 
 
-def _joined(messages: list[bytes], size: int = 16) -> Iterable[bytes]:
+def _joined(messages: list[bytes], size: int = 16) -> Iterable[Piece]:
     """Messages in writes of a few at a time, so that a slow socket stops us early."""
     for start in range(0, len(messages), size):
-        yield b"".join(messages[start : start + size])
+        some = messages[start : start + size]
+        yield b"".join(some), len(some)

@@ -21,7 +21,7 @@ from evpnd.bgp.attributes import AttributeCache
 from evpnd.bgp.capability import GracefulRestart
 from evpnd.bgp.counters import Counters
 from evpnd.bgp.family import Family
-from evpnd.bgp.framing import ROUTE_REFRESH, UPDATE
+from evpnd.bgp.framing import HEADER_SIZE, ROUTE_REFRESH
 from evpnd.bgp.fsm import State
 from evpnd.bgp.message import RouteRefresh, encode_route_refresh
 from evpnd.bgp.negotiation import Negotiated
@@ -161,9 +161,9 @@ class Session:
         self._drain()
 
     def send(self, data: bytes, messages: int = 1) -> None:
-        """Write whole UPDATEs, `messages` of them; what is written while the session is down is lost."""
+        """Write so many whole messages of one type; what is written while the session is down is lost."""
         if self._up is not None:
-            self._peer.counters.sent[UPDATE] += messages
+            self._peer.counters.sent[data[HEADER_SIZE - 1]] += messages
             self._up.write(data)
 
     def send_refresh(self, family: Family, subtype: int = 0) -> bool:

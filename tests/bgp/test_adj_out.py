@@ -44,10 +44,12 @@ class Peer:
     def writable(self) -> bool:
         return self.room > 0
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, count: int) -> None:
         self.room -= len(data)
         messages, used = split_messages(data)
         assert used == len(data)
+        assert count == len(messages)
+        assert len({kind for kind, _ in messages}) == 1
         for kind, body in messages:
             self.messages.append(kind)
             if kind == UPDATE:
@@ -161,6 +163,22 @@ def test_equal_attributes_share_messages() -> None:
     assert len(peer.routes) == 100
 
 
+def test_written_messages_are_counted_each() -> None:
+    scene = Scene()
+    for number in range(3000):  # 20 messages and more, in several writes
+        scene.announce(0, number)
+    scene.flush()
+    peer = scene.join(1)  # it checks the number of each write
+    assert len(peer.messages) > 20
+    for number in range(3000):
+        scene.announce(0, number, 1)
+    scene.flush()
+    for number in range(3000):
+        scene.withdraw(0, number)
+    scene.flush()
+    assert not peer.routes
+
+
 def test_slow_member_collects_keys_and_not_changes() -> None:
     scene = Scene()
     peer = scene.join(0, room=1)
@@ -216,7 +234,7 @@ def test_member_that_asks_and_asks_and_does_not_read_gets_one_table_more() -> No
     marks = [encode_route_refresh(RouteRefresh(L2VPN_EVPN, kind)) for kind in (1, 2)]
     for _ in range(100):
         scene.group.resend(member, *marks)
-    assert sum(map(len, member.backlog)) < 10_000
+    assert sum(len(data) for data, _ in member.backlog) < 10_000
     scene.announce(0, 200)
     scene.flush()
     peer.room = 1 << 30

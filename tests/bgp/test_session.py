@@ -17,9 +17,10 @@ import pytest
 
 from evpnd.bgp.attributes import build
 from evpnd.bgp.family import L2VPN_EVPN
-from evpnd.bgp.framing import KEEPALIVE, UPDATE, frame
+from evpnd.bgp.framing import KEEPALIVE, ROUTE_REFRESH, UPDATE, frame
 from evpnd.bgp.fsm import State
 from evpnd.bgp.listener import Listener
+from evpnd.bgp.message import RouteRefresh, encode_route_refresh
 from evpnd.bgp.peer_config import PeerConfig
 from evpnd.bgp.update import end_of_rib, pack_updates
 from tests.bgp.wires import LOOPS, OURS, THEIRS, THEM, US, Owner, Script, listening, run, session, until
@@ -88,6 +89,12 @@ def test_two_sessions_exchange_updates(loop: str, password: str | None) -> None:
         got = [reach.nlri for news in left_owner.heard("update") for reach in news[1].reach]
         assert b"".join(got) == b"".join(type3(tag) for tag in range(1000))
         assert left.counters.received[UPDATE] == right.counters.sent[UPDATE]
+        marks = [encode_route_refresh(RouteRefresh(L2VPN_EVPN, kind)) for kind in (1, 2)]
+        right.send(b"".join(routes(1000)), len(routes(1000)))
+        right.send(b"".join(marks), 2)
+        await left_owner.wait("refresh", 2)
+        for counted in (left.counters.received, right.counters.sent):
+            assert (counted[UPDATE], counted[ROUTE_REFRESH]) == (2 * len(routes(1000)) + 1, 2)
         assert left.send_refresh(L2VPN_EVPN)
         assert await right_owner.wait("refresh") == ("refresh", L2VPN_EVPN, 0)
         await left.stop("see ticket 4711")
