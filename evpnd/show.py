@@ -141,6 +141,7 @@ class Show:
         row |= {
             "kind": _peer_kind(session, settings.route_reflector_client),
             "last_error": session.last_error or None,
+            "last_error_age_s": session.last_error_age,
             "established_count": session.counters.established,
             "passive": settings.passive,
             "multihop": settings.multihop,
@@ -221,6 +222,9 @@ class Show:
             return self._speaker.instances.why_not_imported(path)
         if all(path.next_hop == vrf.vtep for vrf in path.instances):
             return "not installed: the next hop is this host"
+        if key[0] == MULTICAST and all(key in vrf.no_flood for vrf in path.instances):
+            vrf = path.instances[0]
+            return f"not installed: {ip_text(vrf.no_flood[key])} is {vrf.why_not(vrf.no_flood[key])}"
         if key[0] == MULTICAST and not any(key in vrf.flood for vrf in path.instances):
             return "not installed: flooding is off, or there is no tunnel to a VTEP that can be reached from here"
         if key[0] == MAC_IP:
@@ -228,7 +232,7 @@ class Show:
             if not is_host_mac(mac):
                 return "not installed: no host can have this MAC"
             if not any(vrf.usable(path) for vrf in path.instances):
-                return f"not installed: {ip_text(path.next_hop)} is no VTEP that can be reached from here"
+                return f"not installed: {ip_text(path.next_hop)} is {path.instances[0].why_not(path.next_hop)}"
             winners = [vrf.remote_winner(mac) for vrf in path.instances]
             if any(mac in vrf.local for vrf in path.instances):
                 return "not installed: the MAC is local here"
@@ -416,10 +420,13 @@ def _negotiated(session: Session) -> Row:
     negotiated = session.negotiated
     if negotiated is None:
         return {}
+    local_port, remote_port = session.ports
     return {
         "router_id": ip_text(negotiated.peer_router_id),
         "hostname": negotiated.hostname or None,
         "local_address": ip_text(negotiated.local_address),
+        "local_port": local_port,
+        "remote_port": remote_port,
         "hold_time_s": negotiated.hold_time_s,
         "keepalive_s": negotiated.hold_time_s // 3,
         "families": sorted(family.name for family in negotiated.families),

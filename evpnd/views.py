@@ -62,6 +62,10 @@ def _seconds(value: object) -> str:
     return f"{value:.3f} s" if isinstance(value, int | float) else ""
 
 
+def _ago(value: object) -> str:
+    return f"{text} ago" if (text := duration(value)) else ""
+
+
 def _kind(row: Row) -> str:
     return plain(row.get("kind")) + (" sticky" if row.get("sticky") else "")
 
@@ -129,7 +133,7 @@ PEER = Detail(
                 Item("uptime_s", "up for", "", duration),
                 Item("problem", "problem", "the first thing that keeps the session from working"),
                 Item("last_error", "last error", "why the session ended the last time"),
-                Item("last_error_age_s", "error was", "how long ago", lambda v: f"{duration(v)} ago" if v else ""),
+                Item("last_error_age_s", "error was", "how long ago", _ago),
                 Item("established_count", "times up"),
             ),
         ),

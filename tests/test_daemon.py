@@ -66,9 +66,10 @@ async def show(daemon: Daemon, command: str, **filters: object) -> Any:
     return reply["result"]
 
 
-async def until(check: Callable[[], Awaitable[object]]) -> None:
-    while not await check():
+async def until(check: Callable[[], Awaitable[Any]]) -> Any:
+    while not (found := await check()):
         await asyncio.sleep(0.02)
+    return found
 
 
 def test_port_of_another_program(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +113,31 @@ def test_port_of_another_program(run: Run, tmp_path: Path, monkeypatch: pytest.M
         said = [manager.recv(500).decode() for _ in range(3)]
     assert "STATUS=peers: 1, VNIs: 0; listen on 127.0.0.1 port 1790: address already in use" in said[0]
     assert said[1].startswith("READY=1\n" + said[0])
+
+
+def test_peer_has_all_that_its_view_shows(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, LEFT, RIGHT) as left, running(tmp_path, RIGHT, LEFT, passive=True) as right:
+
+            async def established() -> object:
+                rows = [await show(left, "peer", peer=RIGHT), await show(right, "peer", peer=LEFT)]
+                return rows if all(row["state"] == "established" for row in rows) else None
+
+            ours, theirs = await until(established)
+            for row in (ours, theirs):
+                assert keys(VIEWS["show.peer"]) <= row.keys()
+                assert {"local_port", "remote_port"} <= {key for key, value in row.items() if value}
+            assert (ours["local_port"], ours["remote_port"]) == (theirs["remote_port"], theirs["local_port"])
+            assert theirs["local_port"] == PORT and theirs["last_error_age_s"] is None
+            right.clear(LEFT, soft=False)
+
+            async def reset() -> object:
+                return (await show(left, "peer", peer=RIGHT))["last_error"]
+
+            assert "cleared by the operator" in str(await until(reset))
+            assert 0 <= (await show(left, "peer", peer=RIGHT))["last_error_age_s"] < 5
+
+    run(work())
 
 
 def test_version_has_all_that_its_view_shows(run: Run, tmp_path: Path) -> None:

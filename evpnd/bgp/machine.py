@@ -61,6 +61,7 @@ class Machine:
         self.outputs: list[out.Output] = []
         self.reason = ""  # what went wrong since the session was last established
         self.last_error = ""  # what went wrong last
+        self.last_error_at = math.nan
         self._verdict = ""  # why the last session or OPEN failed, when it wasn't the connection
         self.established_at = math.nan
         self.restarted = config.restart_time_s > 0  # not established since the daemon started (RFC 4724 section 4.1)
@@ -82,19 +83,20 @@ class Machine:
         if conn.state >= State.OPEN_SENT:
             return
         if cause.text and event is not Event.COLLISION_DUMP:
-            self._blame(cause.text, event in (Event.TCP_FAILS, Event.CONNECT_RETRY_EXPIRES))
+            self._blame(cause.text, event in (Event.TCP_FAILS, Event.CONNECT_RETRY_EXPIRES), cause.now)
         if self.second is not None and conn.state is not State.CONNECT:
             if conn is self.primary:
                 self.primary = self.second
             self.second = None
 
-    def _blame(self, text: str, transport: bool) -> None:
+    def _blame(self, text: str, transport: bool, now: float) -> None:
         """Remember what went wrong; the last thing that BGP itself said isn't hidden by a connection that fails."""
         if not transport:
             self._verdict = text
         elif self._verdict:
             text = f"{text} (before that: {self._verdict})"
         self.reason = self.last_error = text
+        self.last_error_at = now
 
     def connection(self, link: int) -> Connection | None:
         if self.primary.link == link:

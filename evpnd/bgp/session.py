@@ -110,9 +110,19 @@ class Session:
         return self._peer.last_error
 
     @property
+    def last_error_age(self) -> float | None:
+        """Seconds since the last error; None when there was none."""
+        return self._loop.time() - self._peer.last_error_at if self._peer.last_error else None
+
+    @property
     def uptime(self) -> float | None:
         """Seconds since the session was established; None when it isn't."""
         return self._loop.time() - self._peer.established_at if self._up is not None else None
+
+    @property
+    def ports(self) -> tuple[int | None, int | None]:
+        """The TCP ports of the established session, ours and the peer's."""
+        return self._up.ports if self._up is not None else (None, None)
 
     @property
     def writable(self) -> bool:
@@ -365,12 +375,14 @@ class Wire(asyncio.Protocol):
         self._finishing = False
         self._linger: asyncio.TimerHandle | None = None
         self._written = 0
+        self.ports: tuple[int | None, int | None] = (None, None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's doesn't inherit from it
         transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
-        local, remote = (_octets(transport.get_extra_info(name)) for name in ("sockname", "peername"))
-        self._session.opened(self, local, remote)
+        local, remote = (transport.get_extra_info(name) for name in ("sockname", "peername"))
+        self.ports = (_port(local), _port(remote))
+        self._session.opened(self, _octets(local), _octets(remote))
 
     def data_received(self, data: bytes) -> None:
         if not self._finishing:
@@ -454,3 +466,7 @@ def words(error: BaseException) -> str:
 def _octets(address: Any) -> bytes:
     """The octets of a socket's address; empty when the connection has ended already."""
     return ipaddress.ip_address(address[0].partition("%")[0]).packed if address else b""
+
+
+def _port(address: Any) -> int | None:
+    return int(address[1]) if address else None
