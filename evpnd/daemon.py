@@ -103,6 +103,9 @@ class Daemon:
     def vnis_changed(self, vnis: dict[int, VniDevice]) -> None:
         self.speaker.vnis_changed(vnis)
 
+    def addresses_changed(self, taken: dict[bytes, str]) -> None:
+        self.speaker.addresses_changed(taken)
+
     def local_macs_changed(self, changes: list[LocalChange]) -> None:
         self.speaker.local_macs_changed(changes)
 

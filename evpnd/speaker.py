@@ -260,6 +260,12 @@ class Speaker:
         self.instances.set_vnis(vnis, self.kernel.local_macs)
         self._schedule()
 
+    def addresses_changed(self, taken: dict[bytes, str]) -> None:
+        """At other addresses than before no other VTEP can be."""
+        self._carry()
+        self.instances.set_taken(taken)
+        self._schedule()
+
     def local_macs_changed(self, changes: list[tuple[int, int, bytes, LocalEntry | None]]) -> None:
         """MACs on local ports appeared, moved or vanished."""
         self.instances.local_macs(changes)

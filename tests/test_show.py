@@ -101,6 +101,17 @@ def test_macs_without_a_way_to_them_are_not_counted_as_remote(scene: Scene) -> N
     assert (vni["remote_macs"], vni["unreached_macs"]) == (1, 0)
 
 
+def test_next_hop_that_is_here_says_what_it_is(scene: Scene) -> None:
+    scene.vnis(device(), device(200, 20, vtep="10.0.0.6"))
+    scene.instances.set_taken({ip_from_text("10.0.0.255"): "the broadcast address of a subnet on eth0"})
+    wrong = scene.mac_route("10.0.0.6")
+    assert scene.why(wrong) == "not installed: 10.0.0.6 is this host's VTEP of VNI 200"
+    scene.mac_route("10.0.0.255", "02:00:00:00:00:02")
+    scene.multicast_route(A, endpoint="10.0.0.255")
+    reasons = [row["why"] for row in scene.show.routes({}) if row["peer"] == "p1"][1:]
+    assert reasons == ["not installed: 10.0.0.255 is the broadcast address of a subnet on eth0"] * 2
+
+
 def test_device_that_can_not_be_used_says_why() -> None:
     scene = Scene()
     scene.unusable["vxlan0"] = "vxlan0 is a single VXLAN device"

@@ -43,6 +43,9 @@ class Instances:
         self._fdb = fdb
         self.vnis: dict[int, VniDevice] = {}
         self.by_vni: dict[int, MacVrf] = {}
+        self.taken: dict[bytes, str] = {}  # the host's addresses and subnets' broadcast addresses
+        self._here: dict[bytes, str] = {}  # the same and all VTEPs of this host; one dict that all instances look into
+        self._next_hops: set[bytes] = set()  # at least those of imported routes
         self._by_bridge: dict[tuple[int, int], MacVrf] = {}
         self._numbers: dict[int, int] = {}  # VNI -> the number in its derived RD, while the VNI is there
         written = {rd_from_text(vni.rd) for vni in evpn.vnis.values() if vni.rd is not None}
@@ -58,6 +61,7 @@ class Instances:
         before, self.vnis = self.vnis, dict(vnis)
         self._numbers = {vni: number for vni, number in self._numbers.items() if vni in vnis}
         changed = {vni for vni in before.keys() | vnis.keys() if _identity(before.get(vni)) != _identity(vnis.get(vni))}
+        self._look_here()
         for vni in sorted(changed & self.by_vni.keys()):  # all of them first: a new one may take an old one's RD
             self.by_vni.pop(vni).close()
         devices = [vnis[vni] for vni in sorted(changed & vnis.keys())]
@@ -70,6 +74,21 @@ class Instances:
                 if vlan == vrf.device.vlan:
                     vrf.learn(mac, entry)
 
+    def set_taken(self, taken: Mapping[bytes, str]) -> None:
+        """At these addresses no other VTEP can be, for the reasons given."""
+        self.taken = dict(taken)
+        self._look_here()
+
+    def _look_here(self) -> None:
+        """Bring `_here` up to date, and what depends on it."""
+        vteps = {device.vtep: f"this host's VTEP of VNI {vni}" for vni, device in self.vnis.items() if device.vtep}
+        here = self.taken | vteps
+        changed = here.keys() ^ self._here.keys()
+        self._here.clear()
+        self._here.update(here)
+        for vrf in self.by_vni.values() if changed else ():
+            vrf.recheck(changed, macs=not changed.isdisjoint(self._next_hops))
+
     def _make(self, device: VniDevice) -> MacVrf:
         settings = self._evpn.settings(device.vni)
         vrf = MacVrf(
@@ -80,6 +99,7 @@ class Instances:
             rib=self._rib,
             local_in=self._local_in,
             fdb=self._fdb,
+            here=self._here,
             advertise=settings.advertise,
             flooding=settings.flooding,
         )
@@ -159,6 +179,7 @@ class Instances:
             if new is not None and new.generation != generation:
                 new.instances = self.importers(new)
                 new.generation = generation
+                self._next_hops.add(new.next_hop)
             self._move(key, new, () if old is None else old.instances, () if new is None else new.instances)
 
     def _move(self, key: bytes, path: Path | None, before: tuple[MacVrf, ...], after: tuple[MacVrf, ...]) -> None:
@@ -180,6 +201,7 @@ class Instances:
         """The instances changed: bring the whole Loc-RIB into the new ones, and out of those that are gone."""
         self._index = TargetIndex((vrf, vrf.imports) for vrf in self.by_vni.values())
         self._generation += 1
+        self._next_hops.clear()
         moves: dict[Path, tuple[tuple[MacVrf, ...], tuple[MacVrf, ...]]] = {}
         for key, found in self._rib.table.items():
             path = found if isinstance(found, Path) else found[0]
@@ -190,6 +212,7 @@ class Instances:
                 self._move(key, path, *move)
         for path, (_, after) in moves.items():
             path.instances, path.generation = after, self._generation
+            self._next_hops.add(path.next_hop)
 
 
 def _identity(device: VniDevice | None) -> tuple[object, ...] | None:

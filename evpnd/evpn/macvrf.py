@@ -7,7 +7,7 @@ nothing. Candidates are kept as keys, their paths are read from the Loc-RIB: the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from typing import Protocol
 
 from evpnd.bgp.attributes import PathAttributes, PmsiTunnel, build
@@ -28,6 +28,9 @@ INGRESS_REPLICATION = 6  # RFC 6514 section 5, PMSI tunnel types
 NO_ESI = bytes(10)
 TAG_0 = bytes(4)
 IP_IN_KEY = slice(21, None)  # behind route type, RD (8), Ethernet tag (4), MAC length, MAC (6), IP length
+
+
+_NOWHERE: Mapping[bytes, str] = {}
 
 
 class Fdb(Protocol):
@@ -63,6 +66,7 @@ class MacVrf:
         rib: Rib,
         local_in: AdjRibIn,
         fdb: Fdb,
+        here: Mapping[bytes, str] = _NOWHERE,
         advertise: bool = True,
         flooding: bool = True,
     ) -> None:
@@ -78,11 +82,13 @@ class MacVrf:
         self.local: dict[bytes, LocalMac] = {}
         self.remote: dict[bytes, bytes | tuple[bytes, ...]] = {}  # MAC -> key or keys of imported routes
         self.flood: dict[bytes, bytes] = {}  # key of an imported type 3 route -> VTEP
+        self.no_flood: dict[bytes, bytes] = {}  # the same, of those that can't be reached
         self.unreached: set[bytes] = set()  # MACs in `remote` none of whose routes can be used from here
         self.conflicts: dict[bytes, Conflict] = {}  # MACs that would be local but for a remote route
         self._rib = rib
         self._local_in = local_in
         self._fdb = fdb
+        self._here = here  # addresses that are this host's, or a subnet's broadcast address, in words
         self._prefix = fdb_prefix(device.ifindex, device.vlan)
         self._label = device.vni.to_bytes(3, "big")
         self._attributes: dict[tuple[int, bool], PathAttributes] = {}
@@ -104,7 +110,7 @@ class MacVrf:
         for vtep in self.vteps():
             self._fdb.unset(flood_key(self.device.ifindex, 0, vtep))
         # What comes after it may use the same device: nothing may be taken back from there a second time.
-        self.local, self.remote, self.flood, self.unreached = {}, {}, {}, set()
+        self.local, self.remote, self.flood, self.no_flood, self.unreached = {}, {}, {}, {}, set()
 
     def _communities(self, *more: bytes) -> tuple[bytes, ...]:
         return (*self.exports, encapsulation(VXLAN), *more)
@@ -149,7 +155,23 @@ class MacVrf:
 
     def reaches(self, vtep: bytes) -> bool:
         """Whether this can be another VTEP, of our address family."""
-        return len(vtep) == len(self.vtep) and vtep != self.vtep and is_host_address(vtep)
+        same_kind = len(vtep) == len(self.vtep)
+        return same_kind and vtep != self.vtep and vtep not in self._here and is_host_address(vtep)
+
+    def why_not(self, vtep: bytes) -> str:
+        """What an address is instead of a VTEP that can be reached, in words."""
+        return self._here.get(vtep, "no VTEP that can be reached from here")
+
+    def recheck(self, addresses: Container[bytes], macs: bool) -> None:
+        """It changed whether these addresses can be other VTEPs'; `macs`: some are next hops of imported routes."""
+        for mac in list(self.remote) if macs else ():
+            paths = map(self._rib.best, self.keys_of(mac))
+            if any(path is not None and path.next_hop in addresses for path in paths):
+                self.resolve(mac)
+        for key, vtep in [*self.flood.items(), *self.no_flood.items()]:
+            if vtep in addresses:
+                self.remove_vtep(key)
+                self._flood_to(key, vtep)
 
     def keys_of(self, mac: bytes) -> tuple[bytes, ...]:
         """The keys of the imported routes for a MAC."""
@@ -268,12 +290,19 @@ class MacVrf:
         pmsi = path.attributes.pmsi
         vtep = b"" if pmsi is None or pmsi.tunnel_type != INGRESS_REPLICATION else pmsi.endpoint
         self.remove_vtep(key, unless=vtep)
-        if self.flooding and self.reaches(vtep):
+        if self.flooding and vtep:
+            self._flood_to(key, vtep)
+
+    def _flood_to(self, key: bytes, vtep: bytes) -> None:
+        if self.reaches(vtep):
             self.flood[key] = vtep
             self._fdb.set(flood_key(self.device.ifindex, 0, vtep), flood_value())
+        else:
+            self.no_flood[key] = vtep
 
     def remove_vtep(self, key: bytes, unless: bytes = b"") -> None:
         """An imported type 3 route is gone, or names another VTEP."""
+        self.no_flood.pop(key, None)
         vtep = self.flood.get(key)
         if vtep is None or vtep == unless:
             return

@@ -29,7 +29,10 @@ SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 RTMGRP_LINK = 0x1
 RTMGRP_NEIGH = 0x4
+RTMGRP_IPV4_IFADDR = 0x10
+RTMGRP_IPV6_IFADDR = 0x100
 
+_GROUPS = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR
 _MONITOR_BUFFER = 128 << 20  # a limit, not an allocation: room for an event each of 100,000 entries
 _REPLY_BUFFER = 16 << 20  # a refusal each for a whole batch
 _SEND_BUFFER = 4 << 20
@@ -83,12 +86,12 @@ class Channel:
         with contextlib.ExitStack() as stack:
             self._commands = stack.enter_context(_open(0, _REPLY_BUFFER))
             self._questions = stack.enter_context(_open(0, 1 << 20))
-            self._monitor = stack.enter_context(_open(RTMGRP_LINK | RTMGRP_NEIGH, _MONITOR_BUFFER))
+            self._monitor = stack.enter_context(_open(_GROUPS, _MONITOR_BUFFER))
             for sock in (self._commands, self._questions):
                 _limit_wait(sock)
             self._monitor.setblocking(False)
             self.set_deaf(False)
-            self._monitor.bind((0, RTMGRP_LINK | RTMGRP_NEIGH))
+            self._monitor.bind((0, _GROUPS))
             self._sockets = stack.pop_all()
 
     def close(self) -> None:

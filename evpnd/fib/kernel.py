@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from evpnd.errors import NetlinkError
 from evpnd.fib import netlink
+from evpnd.fib.address import Addresses, encode_address_dump, taken
 from evpnd.fib.audit import Audit
 from evpnd.fib.channel import Channel, Overrun
 from evpnd.fib.devices import Devices
@@ -34,7 +35,7 @@ INLINE = 64  # batches up to this size are sent at once, bigger ones by the work
 PIPELINE = 2  # batches with the worker: one being sent, one ready
 DEAF_FROM = 512  # deletes in a batch from which their echoes are not worth reading
 EVENTS_A_TURN = 1024
-LINK_DUMPS = 3  # how often devices are read anew at once when they change meanwhile
+WHOLE_DUMPS = 3  # how often devices and addresses are read anew at once when they change meanwhile
 AUDIT_DUTY = 50  # an audit is as long ago as this many times its length, at least, before the next one for no reason
 RECENT = 256  # batches after which the monitor is read although it has not said anything
 
@@ -48,6 +49,9 @@ class KernelOwner(Protocol):
 
     def vnis_changed(self, vnis: dict[int, VniDevice]) -> None:
         """The VNIs this host has, all of them, after one of them changed."""
+
+    def addresses_changed(self, taken: dict[bytes, str]) -> None:
+        """The addresses at which no other host can be, all of them, with the reason in words."""
 
     def local_macs_changed(self, changes: list[LocalChange]) -> None:
         """(bridge, VLAN, MAC, where): a MAC appeared or moved on a port that is not VXLAN, or is no longer there."""
@@ -67,6 +71,7 @@ class Kernel:
         self._resync_interval_s = resync_interval_s
         self._mirror = Mirror()
         self._devices = Devices(self._mirror)
+        self._addresses = Addresses()
         self._reconciler = Reconciler(self._mirror)
         self._channel: Channel | None = None
         self._in_flight: deque[Batch] = deque()
@@ -79,6 +84,7 @@ class Kernel:
         self._resync_took_s = 0.0
         self._known: Known = {}
         self.vnis: dict[int, VniDevice] = {}
+        self.taken: dict[bytes, str] = {}  # addresses at which no other host can be, with the reason
         self.unusable: dict[str, str] = {}  # VXLAN devices that evpnd can't use, by name, with the reason
         # Bound methods of the reconciler: the hot path has no layer in between.
         self.set = self._reconciler.set
@@ -270,6 +276,8 @@ class Kernel:
             self._on_fdb(channel, message)
         elif message.type in (netlink.RTM_NEWLINK, netlink.RTM_DELLINK):
             self._devices.hear(message)
+        elif message.type in (netlink.RTM_NEWADDR, netlink.RTM_DELADDR):
+            self._addresses.hear(message)
 
     def _on_fdb(self, channel: Channel, message: Message) -> None:
         entry = decode_fdb(message.body)
@@ -288,6 +296,12 @@ class Kernel:
         self._reconciler.absorb()
         if caught_up:
             self._reconciler.caught_up(batch.keys for batch in self._in_flight)
+        if devices_changed or self._addresses.changed:
+            self._addresses.changed = False
+            here = taken(self._mirror.links, self._addresses.known)
+            if here != self.taken:
+                self.taken = here
+                self._owner.addresses_changed(here)
         if devices_changed:
             self._mirror.notes.links = {}
             self._tell_unusable()
@@ -347,7 +361,8 @@ class Kernel:
         if channel is None:
             return
         began = time.monotonic()
-        await self._read_links(channel)
+        await self._read(channel, encode_link_dump(), self._devices)
+        await self._read(channel, encode_address_dump(), self._addresses)
         self._reconciler.absorb()
         audit = Audit(self._reconciler, [key for batch in self._in_flight for key in batch.keys])
         try:
@@ -362,14 +377,14 @@ class Kernel:
         self._owner.resynced()
         self.flush()
 
-    async def _read_links(self, channel: Channel) -> None:
-        """Read all devices, again when they changed meanwhile so that some may be missing."""
-        for _ in range(LINK_DUMPS):
-            self._devices.begin()
-            await channel.dump(encode_link_dump(), self._devices.feed)
-            if not self._devices.torn:
+    async def _read(self, channel: Channel, request: bytes, reader: Devices | Addresses) -> None:
+        """Read all there are of a kind, again when they changed meanwhile so that some may be missing."""
+        for _ in range(WHOLE_DUMPS):
+            reader.begin()
+            await channel.dump(request, reader.feed)
+            if not reader.torn:
                 break
-        if not self._devices.finish():
+        if not reader.finish():
             self.resync(1.0)
 
 

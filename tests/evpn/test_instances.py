@@ -114,6 +114,32 @@ def test_change_of_what_does_not_matter_keeps_the_instance() -> None:
     assert host.vrf is vrf
 
 
+def test_next_hop_that_is_taken_here_is_refused_while_it_is() -> None:
+    host = Host()
+    host.vnis(device())
+    host.multicast_route(A)
+    key = host.mac_route(A)
+    held = dict(host.fdb)
+    assert len(held) == 2
+    for take, free in (
+        (lambda: host.instances.set_taken({ip_from_text(A): "a"}), lambda: host.instances.set_taken({})),
+        (lambda: host.vnis(device(), device(200, 20, vtep=A)), lambda: host.vnis(device())),
+        (lambda: host.vnis(device(), device(200, 20, vtep=A, problem="it is down")), lambda: host.vnis(device())),
+    ):
+        take()
+        assert not host.fdb
+        assert host.vrf.count_remote() == 0
+        free()
+        assert host.fdb == held
+    host.instances.set_taken({ip_from_text(A): "a"})
+    host.withdraw(key)
+    host.mac_route(A)
+    host.multicast_route(A)
+    assert not host.fdb
+    host.instances.set_taken({})
+    assert host.fdb == held
+
+
 def test_why_a_route_is_not_imported() -> None:
     host = Host()
     host.vnis(device())
@@ -139,6 +165,9 @@ STEPS = (
     "down",
     "targets",
     "own hop",
+    "taken",
+    "free",
+    "vtep a",
 )
 
 
@@ -166,6 +195,10 @@ def perform(host: Host, step: str, devices: dict[int, object]) -> None:
     elif step == "local a":
         host.learn("02:00:00:00:00:02")
         host.forget("02:00:00:00:00:02")
+    elif step in ("taken", "free"):
+        host.instances.set_taken({ip_from_text(A): "taken"} if step == "taken" else {})
+    elif step == "vtep a":
+        devices[200] = device(200, 20, vtep=A)
     elif step == "own hop":
         host.mac_route(OWN_VTEP, "02:00:00:00:00:02")
     elif step == "withdraw":
@@ -188,6 +221,7 @@ def test_end_state_depends_on_what_is_there_and_not_on_its_history(steps: list[s
         for key, path in rib_in.paths.items():
             fresh.rib.announce(fresh.peer(number), path.attributes, path.next_hop, [(key, path.body)])
     fresh.vnis(*devices.values())  # type: ignore[arg-type]
+    fresh.instances.set_taken(host.instances.taken)
 
     assert dict(host.fdb) == dict(fresh.fdb)
     assert host.local_in.paths.keys() == fresh.local_in.paths.keys()

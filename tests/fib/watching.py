@@ -22,6 +22,7 @@ class Watcher:
         self.vnis: dict[int, VniDevice] = {}
         self.local: dict[tuple[int, int, bytes], LocalEntry] = {}
         self.changes: list[LocalChange] = []
+        self.taken: dict[bytes, str] = {}
         self.resyncs = 0
         self.on_vnis: Callable[[], None] | None = None
 
@@ -29,6 +30,9 @@ class Watcher:
         self.vnis = vnis
         if self.on_vnis is not None:
             self.on_vnis()
+
+    def addresses_changed(self, taken: dict[bytes, str]) -> None:
+        self.taken = taken
 
     def local_macs_changed(self, changes: list[LocalChange]) -> None:
         self.changes += changes
