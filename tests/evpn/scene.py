@@ -8,7 +8,7 @@ from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.config import BgpConfig, EvpnConfig
 from evpnd.evpn.extended_community import encapsulation, mac_mobility, route_target_from_text
 from evpnd.evpn.instances import Instances
-from evpnd.evpn.macvrf import INGRESS_REPLICATION, MacVrf, mac_key, multicast_key
+from evpnd.evpn.macvrf import INGRESS_REPLICATION, Fdb, MacVrf, mac_key, multicast_key
 from evpnd.evpn.values import ip_from_text, mac_from_text, rd_from_text
 from evpnd.fib.discovery import VniDevice
 from evpnd.fib.mirror import LocalEntry
@@ -49,13 +49,14 @@ def attributes(target: str = "65001:100", mobility: tuple[int, bool] | None = No
 class Host:
     """One host; remote routes come from peers named by number."""
 
-    def __init__(self, evpn: EvpnConfig | None = None) -> None:
+    def __init__(self, evpn: EvpnConfig | None = None, kernel: Fdb | None = None) -> None:
+        """`kernel`: what takes the intents instead of `fdb`."""
         self.rib = Rib()
         self.fdb = Intents()
         self.local_in = AdjRibIn(Source("local", local=True))
         self.local: dict[tuple[int, bytes], LocalEntry] = {}  # (bridge, MAC)
         bgp = BgpConfig(asn=65001, router_id=OWN_VTEP)
-        self.instances = Instances(bgp, evpn or EvpnConfig(), self.rib, self.local_in, self.fdb)
+        self.instances = Instances(bgp, evpn or EvpnConfig(), self.rib, self.local_in, kernel or self.fdb)
         self.peers: dict[int, AdjRibIn] = {}
 
     def vnis(self, *devices: VniDevice) -> None:
