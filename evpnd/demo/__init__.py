@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,13 +27,14 @@ from evpnd.errors import EvpndError
 
 WAIT_S = 15.0
 PING_INTERVAL_S = 0.01
+WIDTH = 80  # columns, where the terminal says nothing
 
 PICTURE = """\
-                        spine            route reflector, AS 65000
-           ┌──────────────┼──────────────┐
-         host1          host2          host3    an evpnd, a bridge and a VXLAN device a VNI on each
-        web   eve        db           app   bob
-   VNI  100   200        100          100   200  eve and bob use the addresses of web and app
+                     spine            route reflector, AS 65000
+        ┌──────────────┼──────────────┐
+      host1          host2          host3     each with an evpnd, and with
+     web   eve        db           app   bob  a bridge and a VXLAN device a VNI
+VNI  100   200        100          100   200  eve, bob: addresses of web and app
 """
 
 
@@ -42,12 +44,16 @@ class Screen:
     def __init__(self) -> None:
         self._begin = time.monotonic()
         self._colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self.width = shutil.get_terminal_size(fallback=(WIDTH, 24)).columns
 
     def _paint(self, code: str, text: str) -> str:
         return f"\033[{code}m{text}\033[0m" if self._colours else text
 
     def say(self, text: str) -> None:
-        print(f"{self._paint('2', f'{time.monotonic() - self._begin:5.1f} s')}  {text}", flush=True)
+        clock = f"{time.monotonic() - self._begin:5.1f} s"
+        margin = len(clock) + 2
+        lines = textwrap.wrap(text, max(self.width - margin, 20))
+        print(f"{self._paint('2', clock)}  ", ("\n" + " " * margin).join(lines), sep="", flush=True)
 
     def shell(self, where: str, command: str, output: str) -> None:
         """A command and its output, as on a terminal of `where`."""
@@ -107,7 +113,7 @@ def _last_words(speaker: Speaker) -> str:
 def tell(fabric: Fabric, screen: Screen) -> None:
     """The story."""
     print(f"evpnd {__version__}: real BGP sessions, the real kernel, in network namespaces\n\n{PICTURE}", flush=True)
-    screen.say("namespaces, cables, bridges, VXLAN devices and pods are there; starting evpnd four times")
+    screen.say("namespaces, bridges, VXLAN devices and pods are there; starting evpnd")
     fabric.start()
     _converge(fabric, screen)
     _reach(fabric, screen)
@@ -133,13 +139,13 @@ def _reach(fabric: Fabric, screen: Screen) -> None:
         wait(fabric, lambda s=source, t=target: ping(s.namespace, t.address, 1).lost == 0, f"ping {target.name}")  # type: ignore[misc]
         echoes = ping(source.namespace, target.address, 10)
         screen.say(
-            f"{source.name} ({source.host.name}) pings {target.name} ({target.host.name}) in VNI {source.vni}: "
-            f"{len(echoes.received_at)} of {len(echoes.sent_at)} came back, median {echoes.median_s() * 1000:.2f} ms"
+            f"{source.name} pings {target.name} (VNI {source.vni}, {source.host.name} to {target.host.name}): "
+            f"{len(echoes.received_at)} of {len(echoes.sent_at)} back, median {echoes.median_s() * 1000:.2f} ms"
         )
     apart = ping(fabric.eve.namespace, fabric.db.address, 5)
     screen.say(
-        f"eve (VNI {RED}) pings db's address {fabric.db.address} (VNI {BLUE}): {len(apart.received_at)} of "
-        f"{len(apart.sent_at)} came back; VNIs are apart"
+        f"eve (VNI {RED}) pings db's address (VNI {BLUE}): {len(apart.received_at)} of {len(apart.sent_at)} back, "
+        "VNIs are apart"
     )
     known = {fabric.web.mac: 1, fabric.db.mac: 2, fabric.app.mac: 3}
     for number, host in enumerate(fabric.hosts, 1):
@@ -154,9 +160,10 @@ def _reach(fabric: Fabric, screen: Screen) -> None:
 
 def _look(fabric: Fabric, screen: Screen) -> None:
     host = fabric.hosts[0]
-    screen.shell("spine", "evpnctl show peers", fabric.spine.evpnctl("show", "peers"))
-    screen.shell("host1", f"evpnctl show routes --vni {BLUE}", host.evpnctl("show", "routes", "--vni", str(BLUE)))
-    screen.shell("host1", "evpnctl show mac", host.evpnctl("show", "mac"))
+    screen.shell("spine", "evpnctl show peers", fabric.spine.table("show.peers", screen.width))
+    routes = host.table("show.routes", screen.width, vni=BLUE)
+    screen.shell("host1", f"evpnctl show routes --vni {BLUE}", routes)
+    screen.shell("host1", "evpnctl show mac", host.table("show.mac", screen.width))
     _show_forwarding(host, screen)
 
 
@@ -168,7 +175,7 @@ def _show_forwarding(host: Host, screen: Screen) -> None:
 
 def _move(fabric: Fabric, screen: Screen) -> None:
     watcher, pod, (source, _, target) = fabric.web, fabric.db, fabric.hosts
-    screen.say(f"{pod.name} moves from host2 to host3 with MAC and address, while web pings it every 10 ms")
+    screen.say(f"{pod.name} moves from host2 to host3, MAC and address; web pings it every 10 ms")
     device = prepare_move(pod, target)
     pinger = Pinger(watcher.namespace, pod.address, PING_INTERVAL_S)
     pinger.start()
@@ -181,10 +188,10 @@ def _move(fabric: Fabric, screen: Screen) -> None:
     followed = time.monotonic()
     time.sleep(0.5)
     pinger.finish()
-    screen.say(
-        f"{len(pinger.sent_at)} sent, {pinger.lost} lost, longest silence {pinger.longest_silence_s() * 1000:.0f} ms; "
-        f"the migration itself took {(moved - begin) * 1000:.0f} ms, host1's kernel followed within "
-        f"{(followed - moved) * 1000:.0f} ms"
-    )
-    screen.shell("host1", f"evpnctl show mac --mac {pod.mac}", source.evpnctl("show", "mac", "--mac", pod.mac))
+    silence_ms = pinger.longest_silence_s() * 1000
+    screen.say(f"{len(pinger.sent_at)} sent, {pinger.lost} lost, longest silence {silence_ms:.0f} ms")
+    took_ms, after_ms = (moved - begin) * 1000, (followed - moved) * 1000
+    screen.say(f"the move took {took_ms:.0f} ms, host1's kernel followed within {after_ms:.0f} ms")
+    found = source.table("show.mac", screen.width, mac=pod.mac)
+    screen.shell("host1", f"evpnctl show mac --mac {pod.mac}", found)
     _show_forwarding(source, screen)

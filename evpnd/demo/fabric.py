@@ -22,6 +22,8 @@ from evpnd.demo.namespaces import Namespace, die_with_parent_in
 from evpnd.demo.ping import announce
 from evpnd.errors import EvpndError
 from evpnd.evpn.values import mac_from_text
+from evpnd.tables import render
+from evpnd.views import VIEWS
 
 ASN = 65000
 BLUE, RED = 100, 200
@@ -105,10 +107,9 @@ class Speaker:
             return []
         return rows if isinstance(rows, list) else []
 
-    def evpnctl(self, *words: str) -> str:
-        """What evpnctl prints here."""
-        command = [sys.executable, "-m", "evpnd.ctl", "--socket", str(self.socket), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    def table(self, command: str, width: int, **filters: object) -> str:
+        """What evpnctl prints here, on a terminal of this width."""
+        return "\n".join(render(VIEWS[command], ask(str(self.socket), command, filters), width))
 
     def established(self) -> int:
         return sum(row["state"] == "established" for row in self.ask("show.peers"))
