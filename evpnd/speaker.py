@@ -279,11 +279,16 @@ class Speaker:
         before = self.instances.vnis
         for vni in sorted(before.keys() | vnis.keys()):
             was, now = before.get(vni), vnis.get(vni)
-            if was == now:
-                continue
             if now is None:
                 self._say("info", "VNI is gone", vni=vni)
+            elif was is not None and _told(was) == _told(now):
+                continue
             elif now.problem is not None:
                 self._say("warning", f"VNI does not work: {now.problem}", vni=vni)
             else:
                 self._say("info", f"VNI works on {now.name} in {now.bridge_name}", vni=vni)
+
+
+def _told(device: VniDevice) -> tuple[object, ...]:
+    """What of a VNI is worth a log line when it changes: which devices it is on, where it is reached, why it fails."""
+    return device.ifindex, device.name, device.bridge, device.bridge_name, device.vlan, device.vtep, device.problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any, cast
 
@@ -321,3 +322,24 @@ def test_vni_that_comes_late_imports_what_is_there() -> None:
     two.speaker.vnis_changed({})
     clock.run()
     assert not two.kernel
+
+
+def test_vni_is_told_of_again_when_it_matters_only() -> None:
+    """A bridge's MAC changes with each port that joins it."""
+    host = Host(Clock(), "10.0.0.1")
+    host.vni()
+    works = "VNI works on vx100 in br100"
+    assert host.said == [works]
+    host.speaker.vnis_changed({100: replace(host.device(), bridge_mac=bytes(6), mtu=1400)})
+    assert host.said == [works]
+    host.speaker.vnis_changed({100: replace(host.device(), problem="vx100 is down", bridge_mac=bytes(6))})
+    host.speaker.vnis_changed({100: replace(host.device(), problem="vx100 is down")})
+    assert host.said == [works, "VNI does not work: vx100 is down"]
+    for changes in ({}, {"vtep": bytes((10, 0, 0, 9))}, {"ifindex": 99}):
+        host.said.clear()
+        host.speaker.vnis_changed({100: replace(host.device(), **changes)})
+        assert host.said == [works]
+    host.said.clear()
+    host.speaker.vnis_changed({})
+    host.speaker.vnis_changed({})
+    assert host.said == ["VNI is gone"]
