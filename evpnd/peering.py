@@ -19,7 +19,7 @@ from evpnd.evpn.nlri import split_entries, split_keys
 
 
 class Peering:
-    """One configured peer. `source` is replaced at each session, since it carries what the OPEN said."""
+    """One configured peer. What the OPEN said is in the Adj-RIB-In's source, and may be different at each session."""
 
     def __init__(self, settings: PeerSettings) -> None:
         self.settings = settings
@@ -31,13 +31,16 @@ class Peering:
         self.established = False
         self.rejected: Counter[str] = Counter()  # reason -> routes, this session
 
-    def open(self, negotiated: Negotiated, imports: ImportPolicy) -> None:
+    def open(self, negotiated: Negotiated, imports: ImportPolicy, rib: Rib) -> None:
         """A session came up; what is kept from the one before it is stale (RFC 4724 section 4.2)."""
         source = self.rib_in.source
+        before = source.identity
         source.address = negotiated.peer_address
         source.router_id = negotiated.peer_router_id
         source.ebgp = negotiated.is_ebgp
         source.client = self.settings.route_reflector_client
+        if source.identity != before:
+            rib.source_changed(self.rib_in)
         self.imports = imports
         self.synced = False
         self.established = True

@@ -128,7 +128,7 @@ class Speaker:
         imports = ImportPolicy(
             negotiated.local_asn, self._router_id, self._cluster_id, allowas_in=peering.settings.allowas_in
         )
-        peering.open(negotiated, imports)
+        peering.open(negotiated, imports, self.rib)
         restart = negotiated.graceful_restart
         if peering.rib_in.stale and (restart is None or not restart.preserved(L2VPN_EVPN)):
             self._sweep_stale(peering, "it did not keep its forwarding state")

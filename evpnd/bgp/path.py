@@ -35,6 +35,11 @@ class Source:
         self.client = client
         self.local = local
 
+    @property
+    def identity(self) -> tuple[bytes, bytes, bool, bool]:
+        """What ranks and exports of its paths depend on."""
+        return self.address, self.router_id, self.ebgp, self.client
+
     def __repr__(self) -> str:
         return f"Source({self.name})"
 
@@ -72,3 +77,8 @@ class Path:
         self.generation = -1
         self.exports: dict[Any, Any] = {}
         self.fdb_value: bytes | None = None
+
+    def source_changed(self) -> None:
+        """Forget what was derived from the source: rank and exports."""
+        self.preference = None
+        self.exports.clear()

@@ -36,6 +36,11 @@ class AdjRibIn:
             self._shared[identity] = path
         return path
 
+    def source_changed(self) -> None:
+        """The source says something else of itself than before."""
+        for path in list(self._shared.values()):
+            path.source_changed()
+
 
 class Rib:
     """The Loc-RIB. `table` maps a key to its only path, or to a tuple of paths with the best first."""
@@ -112,6 +117,16 @@ class Rib:
             self.table[key] = (best, *(path for path in paths if path is not best))
         if best is not before and key not in self._dirty:
             self._dirty[key] = before
+
+    def source_changed(self, rib_in: AdjRibIn) -> None:
+        """A source came back as another router than it was: rank what was kept of it anew, and tell of it anew."""
+        rib_in.source_changed()
+        for key, path in rib_in.paths.items():
+            current = self.table[key]
+            if type(current) is tuple:
+                self._rank(key, current, None, None)
+            if self.best(key) is path:
+                self._dirty.setdefault(key, path)
 
     def take_changes(self) -> dict[bytes, Path | None]:
         """The keys whose best path may differ from when changes were last taken, each with its best path of then."""
