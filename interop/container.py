@@ -1,19 +1,23 @@
-"""A node's own world on this machine: namespaces for network, mounts, processes, names; a root it may write to.
+"""Where a node runs: namespaces of this machine that are held here, or a container of Docker.
 
-Owns one process that holds the namespaces. Its root is a throw-away layer (overlayfs on tmpfs) over this machine's own
-files or over a tree, so that daemons find their files where their package put them and may write what they like. The
-holder lives as long as a pipe to it is open, and the kernel ends every process in the node with it: nothing is left
-when the test run is killed.
+Owns entering such a place and its files, which for both are those of one process's namespaces; and making and ending
+namespaces. A node's root there is a throw-away layer (overlayfs on tmpfs) over this machine's own files or over a
+tree, so that daemons find their files where their package put them and may write what they like. The holder lives as
+long as a pipe to it is open, and the kernel ends every process in the node with it: nothing is left when the test run
+is killed.
 
-Must not know: what runs in it, how nodes are linked.
+Must not know: what runs in it, how nodes are linked, who deploys containers.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -43,36 +47,24 @@ exec env --ignore-signal=CHLD cat # orphans that end are then taken by the kerne
 """
 
 
-class Container:
-    """Namespaces of one node; a context manager. Starting is split, so that many start at once."""
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
 
-    def __init__(self, name: str, root: Path = Path("/")) -> None:
+
+class Place:
+    """The namespaces of a process, and what can be done in them."""
+
+    supervised: ClassVar[bool] = False  # its first process starts the daemon, and starts it again when it has ended
+    programs: ClassVar[str] = _SYSTEM_PATH
+
+    def __init__(self, name: str) -> None:
         self.name = name
-        shares = [str(REPOSITORY)] if root == Path("/") else []
-        spaces = ["--net", "--mount", "--pid", "--uts", "--ipc"]
-        hold = ["sh", "-c", _HOLD, "hold", str(root), name, *shares]
-        self._holder = subprocess.Popen(
-            ["unshare", *spaces, "--fork", "--kill-child", "--propagation", "private", *hold],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-        )
-        self.pid = 0  # the holder's, as this machine counts
-
-    def wait_started(self) -> None:
-        assert self._holder.stdout is not None
-        line = self._holder.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.name}: the namespaces could not be made (exit {self._holder.wait()})")
-        self.pid = int(line)
+        self.pid = 0  # as this machine counts
 
     def enter(self, command: Sequence[str]) -> list[str]:
         return ["nsenter", "-t", str(self.pid), "-n", "-m", "-p", "-u", "-i", "--", *command]
 
-    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        path = f"{REPOSITORY}/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
-        return {"PATH": path, "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"} | dict(extra or {})
+    def environment(self) -> dict[str, str]:
+        return {"PATH": self.programs, "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(self, command: Sequence[str] | str, *, check: bool = True, timeout: float = 30, stdin: str = "") -> str:
         """Standard output of a command, which a string gives to the shell."""
@@ -106,6 +98,57 @@ class Container:
         except OSError:
             return ""
 
+    def processes(self) -> Iterator[tuple[int, str]]:
+        """Number, as the node counts, and name of every process in it that has not ended."""
+        for directory in self.path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                name, _, rest = (directory / "stat").read_text().partition(" (")[2].rpartition(") ")
+                if rest[0] not in "ZX":
+                    yield int(directory.name), name
+
+    def printed(self) -> str:
+        """What its first process has printed."""
+        return ""
+
+    def freeze(self) -> None:
+        """Keep its first process from starting again what ends."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def wait_started(self) -> None:
+        """Return when it can be entered."""
+
+    def close(self) -> None:
+        """End it, when it was made here."""
+
+
+class Namespaces(Place):
+    """Namespaces held here. Making them is split, so that many start at once."""
+
+    programs = f"{REPOSITORY}/.venv/bin:{_SYSTEM_PATH}"
+
+    def __init__(self, name: str, root: Path = Path("/")) -> None:
+        super().__init__(name)
+        shares = [str(REPOSITORY)] if root == Path("/") else []
+        spaces = ["--net", "--mount", "--pid", "--uts", "--ipc"]
+        hold = ["sh", "-c", _HOLD, "hold", str(root), name, *shares]
+        self._holder = subprocess.Popen(
+            ["unshare", *spaces, "--fork", "--kill-child", "--propagation", "private", *hold],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+
+    def wait_started(self) -> None:
+        assert self._holder.stdout is not None
+        line = self._holder.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name}: the namespaces could not be made (exit {self._holder.wait()})")
+        self.pid = int(line)
+
     def close(self) -> None:
         if self._holder.stdin is not None:
             with contextlib.suppress(OSError):
@@ -117,3 +160,27 @@ class Container:
             self._holder.wait()
         if self._holder.stdout is not None:
             self._holder.stdout.close()
+
+
+class DockerContainer(Place):
+    """A running container, entered by its first process, so that its image needs no tools for that."""
+
+    supervised = True
+
+    def __init__(self, name: str, container: str) -> None:
+        super().__init__(name)
+        self.container = container
+
+    def wait_started(self) -> None:
+        asked = ["docker", "inspect", "-f", "{{.State.Pid}} {{.State.Status}}", self.container]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+        pid, _, state = done.stdout.strip().partition(" ")
+        if done.returncode or state != "running":
+            raise RuntimeError(f"{self.name}: expected a running container {self.container}, seen {state or 'none'}")
+        self.pid = int(pid)
+
+    def printed(self) -> str:
+        asked = ["docker", "logs", self.container]
+        return subprocess.run(
+            asked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=30
+        ).stdout

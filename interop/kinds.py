@@ -1,7 +1,8 @@
 """The kinds of nodes: how each daemon is started, asked, stopped.
 
-Owns one class a daemon over interop.container. Every VTEP can be asked the same things: is the session up, which
-remote MACs and VTEPs does it know, what does the kernel hold.
+Owns one class a daemon, over a place (interop.container) where it runs: in namespaces its daemon is started here; in a
+container its image does so, and starts it again when it ends. Every VTEP can be asked the same things: is the session
+up, which remote MACs and VTEPs does it know, what does the kernel hold.
 
 Must not know: topologies, tests.
 """
@@ -10,11 +11,14 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import subprocess
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from interop.container import REPOSITORY, Container
+from interop.container import REPOSITORY, Namespaces, Place
 from interop.topology import Node
 
 ZERO_MAC = "00:00:00:00:00:00"
@@ -27,30 +31,79 @@ def peers_tree() -> Path:
     return Path(made.stdout.strip())
 
 
-class LabNode(Container):
+class LabNode:
     """A node without a daemon: a pod, a switch."""
 
     newer: ClassVar[bool] = False  # runs on the tree of newer peers
+    daemon: ClassVar[str] = ""  # the name of its process, which stays in the foreground
+    command: ClassVar[str] = ""
     logs: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, name: str, node: Node) -> None:
-        super().__init__(name, peers_tree() if self.newer else Path("/"))
-        self.node = node
+    def __init__(self, name: str, node: Node, place: Place | None = None) -> None:
+        self.name, self.node = name, node
+        self.place = place or Namespaces(name, peers_tree() if self.newer else Path("/"))
 
-    def prepare(self) -> None:
+    @property
+    def pid(self) -> int:
+        """A process in the node's namespaces."""
+        return self.place.pid
+
+    def run(self, command: Sequence[str] | str, *, check: bool = True, timeout: float = 30, stdin: str = "") -> str:
+        """Standard output of a command, which a string gives to the shell."""
+        return self.place.run(command, check=check, timeout=timeout, stdin=stdin)
+
+    def spawn(self, command: Sequence[str]) -> subprocess.Popen[str]:
+        return self.place.spawn(command)
+
+    def path(self, path: str) -> Path:
+        return self.place.path(path)
+
+    def write(self, path: str, text: str) -> None:
+        self.place.write(path, text)
+
+    def read(self, path: str) -> str:
+        return self.place.read(path)
+
+    def provide(self) -> None:
+        """What the node has before its daemon starts: files and kernel settings."""
         for path, text in self.node.files.items():
             self.write(path, text)
+            self.path(path).chmod(0o755 if text.startswith("#!") else 0o644)
+        for name, value in self.node.sysctls.items():
+            self.run(["sh", "-c", 'echo "$2" >"$1"', "sh", f"/proc/sys/{name.replace('.', '/')}", value])
+
+    def execute(self) -> None:
+        """The commands for its links and devices."""
         if self.node.exec:
             self.run("\n".join(self.node.exec))
 
     def start(self) -> None:
-        """Start the daemon."""
+        """Start the daemon, and let it be started again from now on."""
+        if not self.daemon:
+            return
+        if not self.place.supervised:
+            self.background(self.daemon, self.node.command or self.command)
+            return
+        self.place.thaw()
+        for _ in range(200):
+            if self.process(self.daemon):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"{self.name}: expected that {self.daemon} runs within 20 s\n{self.place.printed()[-2000:]}")
 
     def stop(self) -> None:
-        """End the daemon in its own way."""
+        """End the daemon in its own way; it stays away until start()."""
+        self.freeze()
+        self.end(self.daemon)
 
     def kill(self) -> None:
-        """End the daemon with SIGKILL."""
+        """End the daemon with SIGKILL; it stays away until start()."""
+        self.freeze()
+        self.end(self.daemon, "KILL")
+
+    def freeze(self) -> None:
+        if self.place.supervised and self.daemon:
+            self.place.freeze()
 
     def restart(self) -> None:
         self.stop()
@@ -84,6 +137,9 @@ class LabNode(Container):
 
     def report(self) -> str:
         parts = [self.run("ip -br link; bridge fdb show | grep -v permanent || :", check=False)]
+        printed = self.place.printed()
+        if printed:
+            parts.append(f"--- printed\n{printed[-6000:]}")
         for log in self.logs:
             text = self.read(log)
             parts.append(f"--- {log}\n{text[-6000:]}")
@@ -97,15 +153,27 @@ class LabNode(Container):
     def process(self, name: str) -> int:
         """The daemon's process number inside the node; 0 when it does not run."""
         number = self.read(f"/run/lab/{name}.pid").strip()
-        return int(number) if number and self.path(f"/proc/{number}").exists() else 0
+        for found, command in self.place.processes():
+            if str(found) == number or (command == name and not number):
+                return found
+        return 0
 
-    def end(self, name: str, signal: str = "TERM") -> None:
+    def end(self, name: str, how: str = "TERM") -> None:
         number = self.process(name)
-        if number:
-            # A shell's kill and a wait that asks the kernel: the node's first process takes no notice of children.
-            self.run(
-                f"kill -{signal} {number}; for i in $(seq 200); do [ -d /proc/{number} ] || exit 0; sleep 0.05; done"
+        if number == 1:
+            raise RuntimeError(
+                f"{self.name}: {name} is the container's first process, which can't end alone: expected an entrypoint"
+                " that starts it again"
             )
+        if number:
+            self.run(f"kill -{how} {number}")
+            self._await_end([number])
+
+    def _await_end(self, numbers: Sequence[int]) -> None:
+        for _ in range(200):
+            if not {number for number, _ in self.place.processes()} & set(numbers):
+                return
+            time.sleep(0.05)
 
 
 class Vtep(LabNode):
@@ -122,16 +190,13 @@ class Vtep(LabNode):
 
 
 class Evpnd(Vtep):
+    daemon = "evpnd"
+    command = "evpnd run --log-level debug"
     logs = ("/tmp/evpnd.log",)
 
-    def start(self) -> None:
-        self.background("evpnd", "evpnd run --log-level debug")
-
-    def stop(self) -> None:
-        self.end("evpnd")
-
     def kill(self) -> None:
-        self.end("evpnd", "KILL")
+        """In a container it comes back by itself, as under systemd."""
+        self.end(self.daemon, "KILL")
 
     def show(self, what: str) -> Any:
         return self.json(f"evpnctl --json show {what}")
@@ -143,6 +208,10 @@ class Evpnd(Vtep):
         return {row["mac"]: row["vtep"] for row in self.show(f"mac --vni {vni}") if row["kind"] == "remote"}
 
 
+def _ending(name: str) -> int:
+    return {"bgpd": 0, "zebra": 2, "mgmtd": 3}.get(name, 1)
+
+
 class Frr(Vtep):
     """FRR of this machine (8.4)."""
 
@@ -151,22 +220,40 @@ class Frr(Vtep):
     daemons: ClassVar[tuple[str, ...]] = ("zebra -d -A 127.0.0.1 -s 16000000", "bgpd -d -A 127.0.0.1")
     logs = ("/tmp/frr.log",)
 
-    def prepare(self) -> None:
+    def provide(self) -> None:
         self.write("/etc/frr/vtysh.conf", "service integrated-vtysh-config\n")
-        super().prepare()
+        super().provide()
 
     def start(self) -> None:
+        """By FRR's own script where the node says which daemons it wants (/etc/frr/daemons)."""
+        if self.place.supervised and self.process("bgpd"):
+            return
+        if self.place.supervised or "/etc/frr/daemons" in self.node.files:
+            self.run(
+                "mkdir -p /run/frr; chown frr:frr /run/frr\n"
+                "/usr/lib/frr/watchfrr.sh start all </dev/null >/tmp/start.log 2>&1",
+                timeout=60,
+            )
+            self._watch(signal.SIGCONT)
+            return
         # mgmtd keeps its standard output open for ever
         commands = [f"/usr/lib/frr/{daemon} </dev/null >/tmp/start.log 2>&1" for daemon in self.daemons]
         self.run("\n".join(["mkdir -p /run/frr; chown frr:frr /run/frr", *commands, "vtysh -b >/dev/null"]), timeout=60)
 
-    def _end(self, signal: str) -> None:
+    def _watch(self, order: signal.Signals) -> None:
+        """Let watchfrr, where it runs, look away or look again: it would start at once what has ended."""
+        number = self.process("watchfrr")
+        if number:
+            self.run(f"kill -{order.value} {number}")
+
+    def _end(self, how: str) -> None:
         # bgpd first: it says goodbye to its peers, and zebra then removes what bgpd had asked for.
-        names = [daemon.split()[0] for daemon in reversed(self.daemons)]
-        self.run(
-            f"for name in {' '.join(names)}; do read -r pid </run/frr/$name.pid && kill -{signal} $pid\n"
-            "for i in $(seq 200); do [ -d /proc/$pid ] || break; sleep 0.05; done; done"
-        )
+        self._watch(signal.SIGSTOP)
+        names = {path.stem for path in self.path("/run/frr").glob("*.pid")} - {"watchfrr"}
+        for name in sorted(names, key=_ending):
+            number = self.read(f"/run/frr/{name}.pid").strip()
+            self.run(f"kill -{how} {number} || :")
+            self._await_end([int(number)])
 
     def stop(self) -> None:
         self._end("TERM")
@@ -200,16 +287,9 @@ class Bird(Vtep):
     """BIRD of the tree (3.4); Debian's 2.0 has no EVPN."""
 
     newer = True
+    daemon = "bird"
+    command = "bird -f -c /etc/bird/bird.conf -s /run/bird.ctl"
     logs = ("/tmp/bird.log",)
-
-    def start(self) -> None:
-        self.background("bird", "bird -f -c /etc/bird/bird.conf -s /run/bird.ctl")
-
-    def stop(self) -> None:
-        self.end("bird")
-
-    def kill(self) -> None:
-        self.end("bird", "KILL")
 
     def birdc(self, command: str) -> str:
         return self.run(["birdc", "-s", "/run/bird.ctl", *command.split()])
@@ -228,16 +308,9 @@ class Bird(Vtep):
 class Gobgp(LabNode):
     """GoBGP: no Linux data plane for EVPN, so a reflector and a peer on the wire."""
 
+    daemon = "gobgpd"
+    command = "gobgpd -f /etc/gobgp/gobgpd.toml --pprof-disable"
     logs = ("/tmp/gobgpd.log",)
-
-    def start(self) -> None:
-        self.background("gobgpd", "gobgpd -f /etc/gobgp/gobgpd.toml --pprof-disable")
-
-    def stop(self) -> None:
-        self.end("gobgpd")
-
-    def kill(self) -> None:
-        self.end("gobgpd", "KILL")
 
     def established(self, peer: str) -> bool:
         rows = self.json("gobgp -j neighbor") or []
@@ -257,23 +330,35 @@ class Exabgp(LabNode):
     """ExaBGP: says what its configuration says, and prints what it hears."""
 
     newer = True
+    daemon = "exabgp"
+    command = "env exabgp.daemon.user=root exabgp.log.level=INFO exabgp server /etc/exabgp/exabgp.conf"
     logs = ("/tmp/exabgp.log", "/tmp/heard.json")
-
-    def start(self) -> None:
-        self.background(
-            "exabgp", "env exabgp.daemon.user=root exabgp.log.level=INFO exabgp server /etc/exabgp/exabgp.conf"
-        )
-
-    def stop(self) -> None:
-        self.end("exabgp")
-
-    def kill(self) -> None:
-        self.end("exabgp", "KILL")
 
     def heard(self) -> list[dict[str, Any]]:
         """Its events, as it printed them."""
         lines = self.read("/tmp/heard.json").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+
+class Openbgpd(LabNode):
+    """OpenBGPD: carries EVPN routes and has no data plane for them, so a reflector."""
+
+    newer = True
+    logs = ("/tmp/openbgpd.log",)
+
+    def start(self) -> None:
+        self.run("mkdir -p /run/openbgpd")
+        self.background("openbgpd", "/usr/sbin/bgpd -d -v -f /etc/bgpd.conf")
+
+    def stop(self) -> None:
+        self.end("openbgpd")
+
+    def kill(self) -> None:
+        self.end("openbgpd", "KILL")
+
+    def established(self, peer: str) -> bool:
+        rows = self.json(f"bgpctl -j show neighbor {peer}").get("neighbors", [])
+        return bool(rows) and rows[0]["state"] == "Established"
 
 
 KINDS: dict[str, type[LabNode]] = {
@@ -285,4 +370,5 @@ KINDS: dict[str, type[LabNode]] = {
     "gobgp3": Gobgp,
     "gobgp": NewerGobgp,
     "exabgp": Exabgp,
+    "openbgpd": Openbgpd,
 }

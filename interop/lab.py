@@ -1,18 +1,21 @@
 """Labs: a topology brought up in namespaces of this machine, looked at, and taken down without a trace.
 
-Owns starting and ending, links, and waiting for what a test expects, with the nodes' logs when it does not come.
+Owns starting and ending, in which order, links, and waiting for what a test expects, with the nodes' logs when it does
+not come. A lab that containerlab has deployed is only looked at. `python -m interop.lab` is interop.develop.
 
 Must not know: what the daemons' configurations say.
 """
 
 from __future__ import annotations
 
+import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
+from interop.container import DockerContainer
 from interop.kinds import KINDS, LabNode, Vtep
 from interop.topology import Topology
 
@@ -40,12 +43,31 @@ def wait_until(check: Callable[[], T], timeout: float, what: str = "", *, interv
         time.sleep(interval)
 
 
-class Lab:
-    """A running topology; `lab["leaf1"]` is a node. A context manager that ends all of it."""
+ORDERS = ("devices", "containerlab", "reverse", "random")
 
-    def __init__(self, topology: Topology) -> None:
+
+class Lab:
+    """A running topology; `lab["leaf1"]` is a node. A context manager that ends all of it.
+
+    Orders: "devices" makes all devices and then starts all daemons; "containerlab" takes node by node as written, with
+    each daemon before its node's devices; "reverse" the same from the last node on; "random" mixes all of these steps.
+    Each step comes `delay` seconds after the one before.
+    """
+
+    def __init__(self, topology: Topology, *, order: str = "devices", delay: float = 0, seed: int = 0) -> None:
         self.topology = topology
         self.nodes: dict[str, LabNode] = {}
+        self._order, self._delay, self._chance = order, delay, random.Random(seed)
+
+    @classmethod
+    def deployed(cls, topology: Topology) -> Lab:
+        """The lab that containerlab has deployed."""
+        lab = cls(topology)
+        for name, node in topology.nodes.items():
+            place = DockerContainer(name, f"clab-{topology.name}-{name}")
+            place.wait_started()
+            lab.nodes[name] = KINDS[node.kind](name, node, place)
+        return lab
 
     def __getitem__(self, name: str) -> LabNode:
         return self.nodes[name]
@@ -63,12 +85,13 @@ class Lab:
             for name, node in self.topology.nodes.items():
                 self.nodes[name] = KINDS[node.kind](name, node)
             for running in self:
-                running.wait_started()
+                running.place.wait_started()
             self._link()
             for running in self:
-                running.prepare()
-            for running in self:
-                running.start()
+                running.provide()
+            for number, step in enumerate(self._steps()):
+                time.sleep(self._delay if number else 0)
+                step()
         except BaseException as error:
             self._report(error)
             self.close()
@@ -82,31 +105,44 @@ class Lab:
 
     def close(self) -> None:
         for node in self:
-            node.close()
+            node.place.close()
         self.nodes.clear()
 
     def wait(self, check: Callable[[], T], timeout: float = 15, what: str = "") -> T:
         return wait_until(check, timeout, what)
 
+    def _steps(self) -> list[Callable[[], None]]:
+        nodes = list(self)
+        if self._order == "devices":
+            return [*(node.execute for node in nodes), *(node.start for node in nodes)]
+        if self._order == "reverse":
+            nodes.reverse()
+        steps = [step for node in nodes for step in (node.start, node.execute)]
+        if self._order == "random":
+            self._chance.shuffle(steps)
+        return steps
+
     def _link(self) -> None:
         lines = []
+        mtu = self.topology.mtu
         for left, right in self.topology.links:
             (a, a_interface), (b, b_interface) = (end.split(":") for end in (left, right))
             lines.append(
-                f"link add name {a_interface} netns {self[a].pid} type veth"
-                f" peer name {b_interface} netns {self[b].pid}\n"
+                f"link add name {a_interface} mtu {mtu} netns {self[a].pid} type veth"
+                f" peer name {b_interface} mtu {mtu} netns {self[b].pid}\n"
             )
         subprocess.run(["ip", "-batch", "-"], input="".join(lines), text=True, check=True)
         for node in self:
-            interfaces = [end.split(":")[1] for link in self.topology.links for end in link if self._is_of(end, node)]
-            node.run("".join(f"ip link set {name} up\n" for name in interfaces))
-
-    @staticmethod
-    def _is_of(end: str, node: LabNode) -> bool:
-        return end.partition(":")[0] == node.name
+            node.run("".join(f"ip link set {name} up\n" for name in self.topology.interfaces(node.name)))
 
     def _report(self, error: BaseException) -> None:
         """Add the nodes' state to what pytest shows."""
         for node in self:
             if node.pid:
                 error.add_note(f"----- {node.name} ({type(node).__name__})\n{node.report()}")
+
+
+if __name__ == "__main__":
+    from interop.develop import main
+
+    main()

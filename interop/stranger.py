@@ -27,7 +27,7 @@ from evpnd.evpn.extended_community import encapsulation, mac_mobility, route_tar
 from evpnd.evpn.macvrf import mac_key, multicast_key
 from evpnd.evpn.nlri import join_entry, split_entries, split_keys
 from evpnd.evpn.values import ip_from_text, mac_from_text, rd_from_text
-from interop.container import Container
+from interop.kinds import LabNode
 
 CLONE_NEWNET = 0x40000000
 VXLAN = 8
@@ -37,7 +37,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
-def network_of(node: Container) -> Iterator[None]:
+def network_of(node: LabNode) -> Iterator[None]:
     """What this thread opens meanwhile is in the node's network."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     there = os.open(f"/proc/{node.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -77,7 +77,7 @@ class Stranger:
     """One established session from `node` (address `local`) to `remote`; a context manager that breaks it off."""
 
     def __init__(
-        self, node: Container, local: str, remote: str, *, asn: int, remote_asn: int = 0, **options: Any
+        self, node: LabNode, local: str, remote: str, *, asn: int, remote_asn: int = 0, **options: Any
     ) -> None:
         config = PeerConfig(
             address=remote,
