@@ -80,6 +80,7 @@ class Channel:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._sequence = 0
+        self._callback: Callable[[], None] | None = None
         self._buffer = bytearray(_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._worker = ThreadPoolExecutor(1, "evpnd-netlink")
@@ -157,7 +158,14 @@ class Channel:
     # Events
 
     def listen(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
         self._loop.add_reader(self._monitor, callback)
+
+    def _listen_again(self) -> None:
+        """libuv, and so uvloop, looks no more after a socket that had an error; an overrun is one."""
+        self._loop.remove_reader(self._monitor)
+        if self._callback is not None:
+            self._loop.add_reader(self._monitor, self._callback)
 
     def set_deaf(self, deaf: bool) -> None:
         """Whether the filter drops the deletion of entries like ours, too."""
@@ -177,6 +185,7 @@ class Channel:
                 return
             except OSError as error:
                 if error.errno == errno.ENOBUFS:
+                    self._listen_again()
                     raise Overrun from None
                 raise
             yield bytes(buffer[:size])

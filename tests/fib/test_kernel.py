@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from evpnd.fib import intent
 from evpnd.fib.kernel import Kernel
 from evpnd.fib.mirror import LocalEntry
 from tests import netns
-from tests.fib.watching import VTEP2, VTEP3, mac, settle, want, watching
+from tests.fib.watching import VTEP2, VTEP3, Watcher, mac, settle, want, watching
 from tests.netns import fdb, remote, run
 
 A, B, C = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
@@ -383,6 +385,29 @@ async def test_an_overrun_ends_in_a_full_comparison() -> None:
         await settle(kernel, lambda: len(watcher.local) >= 3000, "all local MACs are known", 20)
         assert {(bridge, 0, address) for address in addresses} <= watcher.local.keys()
         await settle(kernel, lambda: fdb("vx100") == remote(A, "10.0.0.2"), "the flushed entry is back")
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_the_kernel_is_heard_after_an_overrun(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """uvloop looks no more after a socket that had an error."""
+    netns.make_vni(100)
+
+    async def overrun(kernel: Kernel, watcher: Watcher, number: int) -> None:
+        netns.send_frames("h100", [(0x02AA00000000 + i).to_bytes(6, "big") for i in range(300 * number)])
+        await settle(kernel, lambda: kernel.stats["overruns"] == number, "an overrun")
+        await settle(kernel, lambda: watcher.resyncs == 1 + number, "a full comparison")
+        run(f"ip link set {watcher.vnis[100].name} name other{number}")
+        await settle(kernel, lambda: watcher.vnis[100].name == f"other{number}", "the new name")
+
+    async def work() -> None:
+        async with watching() as (kernel, watcher):
+            shrink_monitor(kernel)
+            await overrun(kernel, watcher, 1)
+            await overrun(kernel, watcher, 2)
+            assert watcher.resyncs == 3, "it was told, and did not look again"
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(work())
 
 
 async def test_periodic_comparison_finds_what_no_message_told() -> None:
