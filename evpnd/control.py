@@ -2,7 +2,8 @@
 
 Owns the socket file (made with its final permissions, removed at the end, a stale one replaced), the connections and
 their limits: long replies are written in parts as the client takes them, with the loop free in between; clients that
-stop reading, send nothing or send too much are dropped, and none of them can hold up the daemon.
+stop reading, send nothing or send too much are dropped, and none of them can hold up the daemon. Where there are too
+many, the one that has done nothing for longest makes way for who comes.
 
 A handler gets the checked filters and returns what JSON can say. It may return an iterator of rows: then each part of
 the reply is made when it is due, and the iterator must bear that the world changes meanwhile (iterate over a copy of
@@ -27,7 +28,8 @@ from evpnd.requests import REQUEST_OCTETS, Handler, RequestError, decode_request
 MAX_CLIENTS = 64
 IDLE_S = 300.0  # a connection without a request
 STALLED_S = 30.0  # a client that doesn't take its reply
-BACKLOG = 16
+SPARED_S = 1.0  # a client that has done something since doesn't make way for others
+BACKLOG = 128
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class ControlServer:
         group: str | None = None,
         idle_s: float = IDLE_S,
         stalled_s: float = STALLED_S,
+        spared_s: float = SPARED_S,
     ) -> None:
         self.path = path
         self._handlers = handlers
@@ -51,9 +54,10 @@ class ControlServer:
         self._group = group
         self._idle_s = idle_s
         self._stalled_s = stalled_s
+        self._spared_s = spared_s
         self._server: asyncio.Server | None = None
         self._identity: tuple[int, int] | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], float] = {}  # when each did something last, the longest ago first
 
     async def start(self) -> None:
         """Listen; EvpndError, with the remedy, where that can't be."""
@@ -74,13 +78,29 @@ class ControlServer:
             Path(self.path).unlink()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._clients) >= MAX_CLIENTS:
+        loop = asyncio.get_running_loop()
+        if len(self._clients) >= MAX_CLIENTS and not self._make_room(loop.time()):
             writer.write(encode_error("refused", f"{MAX_CLIENTS} clients are connected already; try again later"))
             writer.close()
             return
-        task = asyncio.get_running_loop().create_task(self._client(reader, writer))
-        self._clients.add(task)
-        task.add_done_callback(self._clients.discard)
+        task = loop.create_task(self._client(reader, writer))
+        self._clients[task] = loop.time()
+        task.add_done_callback(lambda done: self._clients.pop(done, None))
+
+    def _make_room(self, now: float) -> bool:
+        """Drop the client that has done nothing for longest; False when all of them are at work."""
+        task, since = next(iter(self._clients.items()))
+        if now - since < self._spared_s:
+            return False
+        del self._clients[task]
+        task.cancel()
+        return True
+
+    def _alive(self) -> None:
+        """The client whose task runs has sent a request or taken a part of its reply."""
+        task = asyncio.current_task()
+        if task is not None and self._clients.pop(task, None) is not None:
+            self._clients[task] = asyncio.get_running_loop().time()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(high=0)  # so drain() ends when all is sent, and abort() loses nothing
@@ -102,6 +122,7 @@ class ControlServer:
                 writer.write(encode_error("bad-request", f"a request has at most {REQUEST_OCTETS} octets"))
                 await self._flush(writer)
                 return
+            self._alive()
             await self._answer(line, writer)
 
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> None:
@@ -135,6 +156,7 @@ class ControlServer:
     async def _flush(self, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(self._stalled_s):
             await writer.drain()
+        self._alive()
 
 
 def _listening_socket(path: str, mode: int, group: str | None) -> socket.socket:

@@ -62,9 +62,13 @@ class Command:
         return tuple(self.name.split("."))
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20  # int() has a limit of its own, and words of its own
+
+
 def _vni(value: object) -> int:
     text = str(value)
-    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 0xFFFFFF:
+    if isinstance(value, bool) or not _is_number(text) or not 1 <= int(text) <= 0xFFFFFF:
         raise ValueError(f"{text} is no VNI, expected 1 to 16777215")
     return int(text)
 
@@ -85,7 +89,7 @@ def _peer(value: object) -> str:
 
 def _route_type(value: object) -> int:
     text = str(value)
-    number = ROUTE_TYPES.get(text, int(text) if text.isascii() and text.isdigit() else -1)
+    number = ROUTE_TYPES.get(text, int(text) if _is_number(text) else -1)
     if not 0 <= number <= 255:
         raise ValueError(f"{text} is no route type, expected 0 to 255 or one of {', '.join(ROUTE_TYPES)}")
     return number

@@ -233,6 +233,26 @@ def test_too_many_clients(run: Run, tmp_path: Path) -> None:
     run(main())
 
 
+def test_the_idle_make_way(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path / "s", spared_s=0.05):
+            streams = [await asyncio.open_unix_connection(tmp_path / "s") for _ in range(MAX_CLIENTS)]
+            await asyncio.sleep(0.1)
+            for reader, writer in (streams[1], streams[0]):
+                writer.write(encode_request("show.peers", {}))
+                assert json.loads(await reader.readline())["ok"]
+            for _ in range(5):
+                assert (await ask(tmp_path / "s", encode_request("show.peers", {})))[0]["ok"]
+            assert await asyncio.wait_for(streams[2][0].read(), 5) == b""  # it was silent for longest
+            for reader, writer in (*streams[:2], streams[-1]):
+                writer.write(encode_request("show.peers", {}))
+                assert json.loads(await reader.readline())["ok"]
+            for _, writer in streams:
+                writer.close()
+
+    run(main())
+
+
 def test_clients_that_vanish(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
         async with serving(tmp_path / "s"):

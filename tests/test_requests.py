@@ -50,6 +50,12 @@ def test_filters_become_canonical() -> None:
         (b'{"command": "show.peer", "filters": {"peer": "x"}}', "bad-request", "x is no address"),
         (b'{"command": "show.vni", "filters": {"vni": true}}', "bad-request", "no VNI"),
         (b'{"command": "show.vni", "filters": {"vni": 16777216}}', "bad-request", "expected 1 to 16777215"),
+        (
+            b'{"command": "show.vni", "filters": {"vni": "' + b"9" * 5000 + b'"}}',
+            "bad-request",
+            "expected 1 to 16777215",
+        ),
+        (b'{"command": "show.routes", "filters": {"type": "' + b"9" * 5000 + b'"}}', "bad-request", "no route type"),
         (b'{"command": "show.mac", "filters": {"mac": "02:00"}}', "bad-request", "no MAC address"),
         (b'{"command": "show.routes", "filters": {"type": "x"}}', "bad-request", "no route type"),
         (
