@@ -10,6 +10,7 @@ import json
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from struct import Struct
 
 from evpnd import __version__
 from evpnd.errors import EvpndError
@@ -17,12 +18,16 @@ from evpnd.requests import Filters, encode_request
 
 TIMEOUT_S = 30.0
 
+_TIMEVAL = Struct("@ll")
+
 
 def ask(path: str, command: str, filters: Filters, timeout_s: float = TIMEOUT_S) -> object:
     """The result of a command; EvpndError says what to do instead."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
-        sock.settimeout(timeout_s)
+        # A connect that may not block fails at once where many wait to be accepted: so the kernel keeps the time.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(timeout_s), int(timeout_s % 1 * 1e6)))
         _connect(sock, path)
+        sock.settimeout(timeout_s)
         try:
             sock.sendall(encode_request(command, filters))
             with sock.makefile("rb") as stream:
@@ -49,7 +54,7 @@ def _connect(sock: socket.socket, path: str) -> None:
         ) from None
     except PermissionError:
         raise EvpndError(f"no permission to use {path}; {_who_may(path)}") from None
-    except TimeoutError:
+    except BlockingIOError:
         raise EvpndError(f"evpnd at {path} is too busy to answer; try again") from None
     except OSError as exc:
         raise EvpndError(f"can't use {path}: {exc.strerror or exc}; name evpnd's socket with --socket") from None
