@@ -118,9 +118,9 @@ class _Description:
                 self._fail(inner, found, f"has no effect in namespaces, so it is not read: {remedy}")
         return value.data
 
-    def _get(self, value: Value, mapping: Mapping[str, Value], key: str) -> Value:
+    def _get(self, value: Value, mapping: Mapping[str, Value], key: str, of: str = "") -> Value:
         if key not in mapping:
-            self._fail(value, key, "missing")
+            self._fail(value, f"{of}.{key}" if of else key, "missing")
         return mapping[key]
 
     def _text(self, value: Value, key: str) -> str:
@@ -145,10 +145,10 @@ class _Description:
                 self._fail(defaults[key], key, "not read in defaults: write it at each node")
         settings = {**defaults, **own}
         for key, expected in (("kind", "linux"), ("network-mode", "none")):
-            found = self._get(value, settings, key)
+            found = self._get(value, settings, key, name)
             if found.data != expected:
                 self._fail(found, f"{name}.{key}", f"expected {expected}, seen {found.data!r}")
-        image = self._text(self._get(value, settings, "image"), f"{name}.image")
+        image = self._text(self._get(value, settings, "image", name), f"{name}.image")
         labels = self._texts(settings.get("labels"), f"{name}.labels")
         daemon = labels.get("daemon", "")
         if daemon not in _ENTRYPOINTS:

@@ -1,0 +1,161 @@
+"""A topology deployed by containerlab: up, down, and proof that nothing of it is left.
+
+Owns calling containerlab and Docker for one topology, and what a lab may leave behind on a machine.
+
+Must not know: checks, what is printed of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from interop.clab import with_delays
+from interop.topology import Topology
+
+_FAILED = re.compile(r'Failed to execute command|level=fatal|FATA|"?failed (?:pre-)?deploy')
+
+
+class DeploymentError(Exception):
+    """What containerlab or Docker said, for a reader."""
+
+
+class Deployment:
+    """One topology and its description on disk; `work` takes what containerlab writes."""
+
+    def __init__(
+        self, containerlab: str, file: Path, topology: Topology, images: Mapping[str, str], work: Path
+    ) -> None:
+        self._containerlab, self._file, self._topology, self._work = containerlab, file, topology, work
+        self._environment = {**os.environ, **images, "CLAB_VERSION_CHECK": "disable"}
+        self._images = images
+        self._namespaces: set[str] = set()
+        self._before: set[str] = set()
+
+    def deploy(self, delay: int = 0) -> None:
+        found = self._containers()
+        if found:
+            told = f"sudo containerlab destroy --cleanup -t {self._file}"
+            raise DeploymentError(f"{self._topology.name} is deployed already (clab-{self._topology.name}-*): {told}")
+        self._before = self._traces()
+        file = self._delayed(delay) if delay else self._file
+        output = self._run([self._containerlab, "deploy", "-t", str(file.resolve())])
+        self._namespaces = set(self._network_namespaces())
+        if _FAILED.search(output):
+            raise DeploymentError(output)
+
+    def _delayed(self, delay: int) -> Path:
+        """The description with its daemons' nodes started that many seconds apart; JSON is YAML, too."""
+        nodes = [name for name, node in self._topology.nodes.items() if node.kind != "linux"]
+        delays = {name: number * delay for number, name in enumerate(nodes)}
+        file = self._work / self._file.name
+        file.write_text(json.dumps(with_delays(self._file, self._images, delays), indent=1))
+        return file
+
+    def destroy(self) -> list[str]:
+        """Take it down, whatever state it is in; what is left after that."""
+        with _undisturbed():
+            try:
+                self._run([self._containerlab, "destroy", "--cleanup", "-t", str(self._file.resolve())])
+            except DeploymentError as error:
+                print(f"  containerlab destroy failed:\n{error}", flush=True)
+            left = self._left()
+            # What containerlab doesn't take away when a deployment was broken off, and its copy of the description.
+            for container in self._containers():
+                subprocess.run(["docker", "rm", "-f", container], capture_output=True)
+            (self._file.parent / f".{self._file.name}.bak").unlink(missing_ok=True)
+            shutil.rmtree(self._work, ignore_errors=True)
+        return left
+
+    def _run(self, command: Sequence[str]) -> str:
+        """containerlab, in a session of its own: Ctrl-C is for this program, which then takes the lab down."""
+        with subprocess.Popen(
+            command,
+            cwd=self._work,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                output, _ = process.communicate()
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                raise
+        if process.returncode:
+            raise DeploymentError(f"{' '.join(command)}\n{output}")
+        return output
+
+    def _containers(self) -> list[str]:
+        asked = ["docker", "ps", "-aq", "--filter", f"label=containerlab={self._topology.name}"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+
+    def _network_namespaces(self) -> Iterator[str]:
+        for container in self._containers():
+            asked = ["docker", "inspect", "-f", "{{.State.Pid}}", container]
+            pid = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+            with contextlib.suppress(OSError):
+                yield str(Path(f"/proc/{pid}/ns/net").readlink())
+
+    def _left(self) -> list[str]:
+        """What was not there before; what is on its way out gets some seconds."""
+        deadline = time.monotonic() + 10
+        while True:
+            left = sorted(self._traces() - self._before)
+            left += [f"process {pid} in a node's network" for pid in self._inhabitants()]
+            if not left or time.monotonic() > deadline:
+                return left
+            time.sleep(0.5)
+
+    def _inhabitants(self) -> Iterator[str]:
+        for entry in Path("/proc").glob("[0-9]*") if self._namespaces else ():
+            with contextlib.suppress(OSError):
+                if str((entry / "ns/net").readlink()) in self._namespaces:
+                    yield entry.name
+
+    def _traces(self) -> set[str]:
+        """Everything on this machine that a lab of this name brings with it."""
+        name = self._topology.name
+        found = {f"container {line}" for line in self._containers()}
+        found |= {f"network {line}" for line in _lines(["docker", "network", "ls", "--format", "{{.Name}}"])}
+        found |= {f"link {line.split(':')[1].strip()}" for line in _lines(["ip", "-o", "link"])}
+        places: list[tuple[Path, str]] = [
+            (Path("/run/netns"), f"clab-{name}-*"),
+            (Path("/etc/ssh/ssh_config.d"), f"clab-{name}.conf"),
+            (self._work, "clab-*"),
+            (self._file.parent, "clab-*"),
+        ]
+        found |= {f"file {path}" for place, pattern in places for path in place.glob(pattern)}
+        with contextlib.suppress(OSError):
+            if f"CLAB-{name}-START" in Path("/etc/hosts").read_text():
+                found.add(f"/etc/hosts: lines of {name}")
+        return found
+
+
+def _lines(command: Sequence[str]) -> list[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C doesn't break off the clearing up."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before: list[tuple[signal.Signals, Callable[..., object] | int | None]] = [
+        (number, signal.signal(number, signal.SIG_IGN)) for number in signals
+    ]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
