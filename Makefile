@@ -1,15 +1,17 @@
 # Everything that is run by hand or by CI. Each target makes what it needs; nothing has to be installed into .venv by hand.
 #   make demo    the demonstration: three hosts, a spine, pods that ping and move (no root needed)
 #   make test    all tests; the labs against FRR, GoBGP, BIRD and ExaBGP among them need root
+#   make containerlab [TOPOLOGY=name]    the topologies of containerlab/, deployed for real (needs Docker and containerlab)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test test-unit test-interop lint format docs bench clean
+.PHONY: help venv demo test test-unit test-interop containerlab lint format docs bench clean
 help:
 	@echo 'make demo   pods on three hosts ping each other over EVPN, and one moves (no root needed)'
 	@echo 'make test   all tests: units, kernel, interop labs (installs what the labs lack when run as root)'
+	@echo 'make containerlab [TOPOLOGY=name]   deploy, check and destroy the topologies of containerlab/ with Docker'
 	@echo 'make venv   .venv/bin/evpnd and .venv/bin/evpnctl'
 	@echo 'make lint   mypy and ruff;  make format: let ruff rewrite'
 	@echo 'make docs   write docs/configuration.md and docs/commands.md anew, from the schema and the commands'
@@ -40,6 +42,10 @@ test-unit: $(VENV)/.develops
 
 test-interop: $(VENV)/.develops
 	@./interop/setup --as-root $(BIN)/python -B -m pytest -q --durations=5 -p no:cacheprovider interop $(TSHARK)
+
+# Needs no package, so it runs from a fresh clone. OPTIONS: --keep, --delay S, --logs DIR.
+containerlab:
+	@$(PYTHON) -B -m interop.containerlab $(OPTIONS) $(TOPOLOGY)
 
 lint: $(VENV)/.develops
 	$(BIN)/ruff check .
