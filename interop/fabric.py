@@ -134,6 +134,18 @@ def exabgp_config(speaker: Speaker) -> dict[str, str]:
     return {"/etc/exabgp/exabgp.conf": "".join(parts), "/etc/exabgp/heard.sh": heard}
 
 
+def openbgpd_config(speaker: Speaker) -> dict[str, str]:
+    lines = [f"AS {speaker.asn}", f"router-id {speaker.address}", "fib-update no", "connect-retry 1"]
+    for peer in speaker.neighbors:
+        lines += [f"neighbor {peer.address} {{", f"  remote-as {peer.asn}", "  holdtime 9", "  announce EVPN"]
+        if peer.client:
+            lines.append("  route-reflector")
+        lines += [*(f"  {setting}" for setting in peer.settings), "}"]
+    # An EVPN route that it selects ends it on Linux ("kr_change: not handled AID"): it reads them, and takes none.
+    lines += ["deny from any", "allow to any", speaker.extra, ""]
+    return {"/etc/bgpd.conf": "\n".join(lines)}
+
+
 CONFIGS: Mapping[str, Callable[[Speaker], dict[str, str]]] = {
     "linux": lambda _: {},
     "evpnd": evpnd_config,
@@ -143,6 +155,7 @@ CONFIGS: Mapping[str, Callable[[Speaker], dict[str, str]]] = {
     "gobgp3": gobgp_config,
     "gobgp": gobgp_config,
     "exabgp": exabgp_config,
+    "openbgpd": openbgpd_config,
 }
 
 
