@@ -51,7 +51,7 @@ lint: $(VENV)/.develops
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --explicit-package-bases -p interop
+	$(BIN)/mypy --explicit-package-bases -p interop -p tests
 
 format: $(VENV)/.develops
 	$(BIN)/ruff check --fix-only -q .

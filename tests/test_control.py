@@ -57,6 +57,10 @@ def half(filters: Filters) -> Iterator[dict[str, int]]:
     raise RuntimeError("a bug in the middle")
 
 
+def stumble(filters: Filters) -> object:
+    raise KeyError("a bug")
+
+
 def refuse(filters: Filters) -> object:
     raise unknown_vni(int(str(filters["vni"])))
 
@@ -67,7 +71,7 @@ HANDLERS: dict[str, Handler] = {
     "show.routes": rows,
     "show.mac": half,
     "show.vni": refuse,
-    "show.fib": lambda filters: {}["a bug"],
+    "show.fib": stumble,
 }
 
 

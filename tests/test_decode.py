@@ -17,7 +17,7 @@ from evpnd.bgp.attributes import Aggregator, AsPath, Attribute, AttributeCache, 
 from evpnd.bgp.capability import AddPath, Capability
 from evpnd.bgp.community import LargeCommunity
 from evpnd.bgp.family import L2VPN_EVPN, Family
-from evpnd.bgp.message import Keepalive, Notification, Open, RouteRefresh, encode_message
+from evpnd.bgp.message import Keepalive, Message, Notification, Open, RouteRefresh, encode_message
 from evpnd.bgp.update import Context, UpdateDecoder, encode_update, end_of_rib, pack_updates, pack_withdrawals
 from evpnd.errors import Action
 from evpnd.evpn import extended_community as ec
@@ -52,11 +52,10 @@ def test_vector_is_read_as_its_source_reads_it_and_written_back(vector: Vector) 
     context = Context(as4=True, extended_message=True)
     update = UpdateDecoder(context, AttributeCache()).decode(vector.data[19:])
     means = vector.means or {}
-    routes = {"announced": [], "withdrawn": []}
-    for part in update.reach:
-        routes["announced"] += part.routes
-    for part in update.unreach:
-        routes["withdrawn"] += part.routes
+    routes = {
+        "announced": [route for part in update.reach for route in part.routes],
+        "withdrawn": [route for part in update.unreach for route in part.routes],
+    }
     if update.errors:  # sources that leave mandatory attributes out: RFC 7606 section 3d
         assert {error.subcode for error in update.errors} == {3}
         assert vector.project == "openstack/os-ken"
@@ -137,7 +136,7 @@ def test_a_malformed_capability_shows_why() -> None:
 
 def test_other_messages() -> None:
     text = b"\x05later"
-    messages = [Keepalive(), RouteRefresh(L2VPN_EVPN, 0, b""), Notification(6, 2, text)]
+    messages: list[Message] = [Keepalive(), RouteRefresh(L2VPN_EVPN, 0, b""), Notification(6, 2, text)]
     wire = b"".join(encode_message(message, Context()) for message in messages)
     keepalive, refresh, notification = shown_of(wire)
     assert keepalive == {"type": "keepalive"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import struct
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,11 +22,11 @@ from evpnd import pcap
 A, B = "10.0.0.1", "10.0.0.2"
 
 
-def packet(payload: bytes, sequence: int, flags: str = "A", ports: tuple[int, int] = (40000, 179)):
+def packet(payload: bytes, sequence: int, flags: str = "A", ports: tuple[int, int] = (40000, 179)) -> Any:
     return Ether() / IP(src=A, dst=B) / TCP(sport=ports[0], dport=ports[1], seq=sequence, flags=flags) / payload
 
 
-def capture(packets, writer=PcapWriter, **options) -> bytes:
+def capture(packets: Iterable[Any], writer: Any = PcapWriter, **options: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "capture")
         with writer(str(path), **options) as made:
@@ -39,7 +41,7 @@ def joined(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("options", [{}, {"nano": True}, {"endianness": ">"}, {"endianness": "<"}])
-def test_pcap_of_either_order_and_resolution(options: dict) -> None:
+def test_pcap_of_either_order_and_resolution(options: dict[str, Any]) -> None:
     (chunk,) = pcap.read_streams(capture([packet(b"hello", 1)], **options))
     assert chunk.data == b"hello"
     assert chunk.source == (bytes((10, 0, 0, 1)), 40000)
@@ -84,7 +86,7 @@ def test_pcapng_simple_packets_and_nanoseconds() -> None:
         / b"x",
     ],
 )
-def test_headers_on_the_way(frame) -> None:
+def test_headers_on_the_way(frame: Any) -> None:
     assert joined(capture([frame])) == b"x"
 
 
@@ -106,7 +108,7 @@ def test_other_ports_and_protocols_are_passed_over() -> None:
     assert joined(capture([packet(b"x", 1, ports=(80, 81)), Ether() / b"zz", Ether(type=0x806) / bytes(28)])) == b""
 
 
-def pieces(stream: bytes, first: int, seed: int) -> list:
+def pieces(stream: bytes, first: int, seed: int) -> list[Any]:
     """The stream in segments: overlapping, repeated, out of order behind the first."""
     chance = random.Random(seed)
     cuts = [(0, 5)]

@@ -105,8 +105,13 @@ def test_rows_come_in_parts_that_make_one_line(count: int) -> None:
 
 
 def test_rows_are_not_made_before_their_part_is_due() -> None:
-    made = []
-    parts = encode_result(made.append(i) or {"i": i} for i in range(10 * ROWS_A_PART))
+    made: list[int] = []
+
+    def row(number: int) -> dict[str, int]:
+        made.append(number)
+        return {"i": number}
+
+    parts = encode_result(row(number) for number in range(10 * ROWS_A_PART))
     next(parts)
     assert len(made) == ROWS_A_PART
 

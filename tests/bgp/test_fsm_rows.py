@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -121,7 +123,7 @@ def test_inputs_reach_every_row_of_a_connection(monkeypatch: pytest.MonkeyPatch)
     assert missing <= never, sorted(missing - never)
 
 
-def _pokes():  # type: ignore[no-untyped-def]
+def _pokes() -> Iterator[Callable[[Fed], object]]:
     yield lambda fed: fed.peer.start(fed.now)
     yield lambda fed: fed.peer.stop(fed.now)
     yield lambda fed: fed.peer.reset(fed.now)
@@ -141,9 +143,15 @@ def _pokes():  # type: ignore[no-untyped-def]
         frame(NOTIFICATION, b"\6\7"),
         b"\0" * 19,
     ):
-        yield lambda fed, data=data: fed.feed(data)
-    yield lambda fed: (fed.peer.flow(fed.link, 10, 10, fed.now), fed.wait(6))
+        yield partial(Fed.feed, data=data)
+    yield _crawl
     yield _collide
+
+
+def _crawl(fed: Fed) -> None:
+    """The socket takes nothing for a while."""
+    fed.peer.flow(fed.link, 10, 10, fed.now)
+    fed.wait(6)
 
 
 def _collide(fed: Fed) -> None:

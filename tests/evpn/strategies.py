@@ -37,9 +37,11 @@ INCLUSIVE_MULTICAST = st.builds(InclusiveMulticastRoute, RD, TAG, ADDRESS)
 ETHERNET_SEGMENT = st.builds(EthernetSegmentRoute, RD, ESI, ADDRESS)
 # an ESI or a gateway, not both: RFC 9136 section 3.1
 IP_PREFIX = st.one_of(
-    st.builds(IpPrefixRoute, RD, esi, TAG, st.integers(0, 8 * size), octets(size), gateway, LABEL)
-    for size in (4, 16)
-    for esi, gateway in ((ESI, st.just(bytes(size))), (st.just(bytes(10)), octets(size)))
+    [
+        st.builds(IpPrefixRoute, RD, esi, TAG, st.integers(0, 8 * size), octets(size), gateway, LABEL)
+        for size in (4, 16)
+        for esi, gateway in ((ESI, st.just(bytes(size))), (st.just(bytes(10)), octets(size)))
+    ]
 )
 SELECTIVE_MULTICAST = st.builds(SelectiveMulticastRoute, RD, TAG, ANY_ADDRESS, ANY_ADDRESS, ADDRESS, OCTET)
 REPORT_SYNCH = st.builds(MembershipReportSynchRoute, RD, ESI, TAG, ANY_ADDRESS, ANY_ADDRESS, ADDRESS, OCTET)

@@ -8,7 +8,7 @@ from evpnd.config import EvpnConfig, VniSettings
 from evpnd.evpn.mobility import MAX_SEQUENCE
 from evpnd.evpn.values import ip_from_text, mac_from_text
 from evpnd.fib.intent import fdb_value, flood_key
-from tests.evpn.scene import MAC, OWN_VTEP, Host, device
+from tests.evpn.scene import MAC, OWN_VTEP, Host, attributes, device
 
 A, B = "10.0.0.1", "10.0.0.9"  # below and above our own VTEP
 
@@ -49,8 +49,11 @@ def test_own_next_hop_is_never_installed(host: Host) -> None:
 
 
 def test_next_hop_of_the_other_address_family_is_not_installed(host: Host) -> None:
-    host.rib.announce(host.peer(1), *_v6_route(host))
+    key = host.mac_route(A)
+    host.withdraw(key)
+    host.rib.announce(host.peer(1), attributes(), ip_from_text("2001:db8::1"), [(key, bytes(13))])
     host.settle()
+    assert host.vrf.remote
     assert host.where() is None
 
 
@@ -69,14 +72,6 @@ def test_mac_that_is_no_host_s_is_neither_installed_nor_advertised(host: Host, m
     assert host.advertised(mac) is None
     host.withdraw(key)
     assert not host.vrf.remote
-
-
-def _v6_route(host: Host) -> tuple[object, ...]:
-    from tests.evpn.scene import attributes
-
-    key = host.mac_route(A)
-    host.withdraw(key)
-    return attributes(), ip_from_text("2001:db8::1"), [(key, bytes(13))]
 
 
 def test_route_of_another_vni_stays_out(host: Host) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,7 +134,7 @@ def test_keys_leave_out_what_is_not_key() -> None:
         (lambda d: d * 3 + d[:24] + b"\x2f" + d[25:] + d, Action.DISABLE, "MAC address length is 47"),
     ],
 )
-def test_damaged_type_2(damage, action: Action, words: str) -> None:
+def test_damaged_type_2(damage: Callable[[bytes], bytes], action: Action, words: str) -> None:
     with pytest.raises(ProtocolError, match=words) as raised:
         nlri.check(damage(MAC_ROUTE.encode()))
     assert raised.value.action is action

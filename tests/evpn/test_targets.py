@@ -51,8 +51,8 @@ def test_four_octet_administrator_is_no_2_octet_one() -> None:
 def test_default_rule_takes_both_derivations() -> None:
     index = TargetIndex([("vni", default_import_rule(65001, 100, any_asn=True))])
     for derivation in ("asn", "rfc8365"):
-        assert index.importers([derived_target(65002, 100, derivation)]) == ("vni",)  # type: ignore[arg-type]
-        assert index.importers([derived_target(65002, 101, derivation)]) == ()  # type: ignore[arg-type]
+        assert index.importers([derived_target(65002, 100, derivation)]) == ("vni",)
+        assert index.importers([derived_target(65002, 101, derivation)]) == ()
 
 
 def test_default_rule_with_own_as_only() -> None:
@@ -76,4 +76,4 @@ def test_bad_text_is_refused(text: str) -> None:
 def test_default_targets_never_cross_vnis(mine: int, theirs: int, asn: int) -> None:
     index = TargetIndex([(vni, default_import_rule(65001, vni, any_asn=True)) for vni in {mine, theirs}])
     for derivation in ("asn", "rfc8365"):
-        assert index.importers([derived_target(asn, theirs, derivation)]) == (theirs,)  # type: ignore[arg-type]
+        assert index.importers([derived_target(asn, theirs, derivation)]) == (theirs,)

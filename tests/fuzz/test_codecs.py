@@ -13,7 +13,7 @@ from evpnd.bgp.attributes import AttributeCache, build
 from evpnd.bgp.capability import AddPath, Capability, ExtendedNextHop, GracefulFamily, GracefulRestart, LongLivedFamily
 from evpnd.bgp.family import IPV4_UNICAST, IPV6_UNICAST, L2VPN_EVPN
 from evpnd.bgp.framing import MAX_EXTENDED, split_messages
-from evpnd.bgp.message import Keepalive, Notification, Open, RouteRefresh, decode_message, encode_message
+from evpnd.bgp.message import Keepalive, Message, Notification, Open, RouteRefresh, decode_message, encode_message
 from evpnd.bgp.update import Context, UpdateDecoder, encode_update, pack_updates
 from evpnd.errors import Action, ProtocolError
 from evpnd.evpn import extended_community, nlri
@@ -45,7 +45,7 @@ def own_messages() -> list[bytes]:
         Capability.fqdn("leaf1", "example.net"),
         Capability(200, b"\x01\x02"),
     )
-    messages = [
+    messages: list[Message] = [
         Open(4, 23456, 90, bytes((10, 0, 0, 1)), capabilities),
         Keepalive(),
         Notification(6, 2, b"\x05later"),
