@@ -6,7 +6,6 @@ reflect nor send any.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,7 +137,7 @@ def test_external_session_with_password_and_ttl_security() -> None:
     with Lab(topology((65001, 65002), ours, theirs)) as lab:
         session(lab)
         lab.wait(lambda: f"[32]:[{HERE}]" in read(lab), 10, "evpnd's routes")
-        assert re.search(
+        assert lab["openbgpd"].json(f"bgpctl -j show neighbor {HERE}")["neighbors"][0]["config"]["ttl_security"]
             r"ttl.security.*true|\"ttl_security\": true", peer_of(lab).run(f"bgpctl -j show neighbor {HERE}")
         )
 
