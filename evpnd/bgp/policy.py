@@ -1,7 +1,8 @@
-"""What is accepted from a peer, and what is told to it (RFC 4271 section 9.1.2 and 9.2, RFC 4456).
+"""What is accepted from a peer, and what is told to it (RFC 4271 section 9.1.2 and 9.2, RFC 4456, RFC 9774).
 
-Pure functions over attributes. Owns the loop checks and the rules of iBGP, eBGP and route reflection; the next hop of
-EVPN routes stays as it is by default, since it names the VTEP (RFC 7432 section 9.2.2, RFC 8365 section 5.1).
+Pure functions over attributes. Owns the checks of AS paths and cluster lists, and the rules of iBGP, eBGP and route
+reflection; the next hop of EVPN routes stays as it is by default, since it names the VTEP (RFC 7432 section 9.2.2,
+RFC 8365 section 5.1).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
+from evpnd.bgp.aspath import AS_CONFED_SET, AS_SET
 from evpnd.bgp.attributes import PathAttributes
 from evpnd.bgp.decision import DEFAULT_LOCAL_PREF
 from evpnd.bgp.path import Path
@@ -31,7 +33,7 @@ _U32 = Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class ImportPolicy:
-    """The loop checks for the routes of one session."""
+    """What is not accepted on one session: loops, and paths whose order is lost."""
 
     local_asn: int
     router_id: bytes
@@ -46,6 +48,9 @@ class ImportPolicy:
             return "originated by this router"  # RFC 4456 section 8
         if self.cluster_id in attributes.cluster_list:
             return "own cluster in the cluster list"  # RFC 4456 section 8
+        for kind, _ in attributes.as_path.segments:
+            if kind in (AS_SET, AS_CONFED_SET):
+                return "set in the AS path"  # RFC 9774 section 3
         return None
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from evpnd.bgp.aspath import AS_CONFED_SEQUENCE, AS_CONFED_SET, AS_SEQUENCE, AS_SET, AsPath
 from evpnd.bgp.attribute_section import Attribute
 from evpnd.bgp.attributes import PathAttributes, build
 from evpnd.bgp.path import Path, Source
@@ -125,6 +126,14 @@ IMPORT = ImportPolicy(local_asn=65001, router_id=ROUTER, cluster_id=CLUSTER)
 )
 def test_loops_are_refused(attributes: PathAttributes, reason: str | None) -> None:
     assert IMPORT.rejection(attributes) == reason
+
+
+@pytest.mark.parametrize("kind", [AS_SET, AS_CONFED_SET])
+def test_sets_are_refused_wherever_they_stand(kind: int) -> None:
+    sequence = (AS_SEQUENCE, (65009,))
+    for segments in (((kind, (65008,)),), (sequence, (kind, (65008,))), ((kind, (65008,)), sequence)):
+        assert IMPORT.rejection(build(as_path=AsPath(segments))) == "set in the AS path"
+    assert IMPORT.rejection(build(as_path=AsPath((sequence, (AS_CONFED_SEQUENCE, (65008,)))))) is None
 
 
 def test_allowas_in_counts_occurrences() -> None:
