@@ -138,8 +138,6 @@ def test_external_session_with_password_and_ttl_security() -> None:
         session(lab)
         lab.wait(lambda: f"[32]:[{HERE}]" in read(lab), 10, "evpnd's routes")
         assert lab["openbgpd"].json(f"bgpctl -j show neighbor {HERE}")["neighbors"][0]["config"]["ttl_security"]
-            r"ttl.security.*true|\"ttl_security\": true", peer_of(lab).run(f"bgpctl -j show neighbor {HERE}")
-        )
 
 
 def test_four_octet_asns() -> None:
