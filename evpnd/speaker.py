@@ -130,8 +130,11 @@ class Speaker:
         )
         peering.open(negotiated, imports, self.rib)
         restart = negotiated.graceful_restart
-        if peering.rib_in.stale and (restart is None or not restart.preserved(L2VPN_EVPN)):
-            self._sweep_stale(peering, "it did not keep its forwarding state")
+        if peering.rib_in.stale:
+            if restart is None or not restart.preserved(L2VPN_EVPN):
+                self._sweep_stale(peering, "it did not keep its forwarding state")
+            else:  # it was in time; from now on, its End-of-RIB is what is waited for
+                self._start_restart_timer(peering, restart.restart_time_s, "no End-of-RIB came in time")
         if L2VPN_EVPN not in negotiated.families:
             return
         self.flush()
@@ -154,14 +157,14 @@ class Speaker:
         """A session ended: its routes go, or wait for a peer that restarts (RFC 4724 section 4.2)."""
         peering = self._peering(session)
         peering.close()
-        self._stop_restart_timer(peering)
+        restarting = self._stop_restart_timer(peering)
         if restart is not None and restart.covers(L2VPN_EVPN):
+            if restarting:  # RFC 4724 section 4.2: what it didn't confirm since the restart before this one goes
+                self.rib.sweep_stale(peering.rib_in)
             self.rib.mark_stale(peering.rib_in)
             text = f"keeping {len(peering.rib_in.paths)} routes for {restart.restart_time_s} s while the peer restarts"
             self._say("info", text, peer=peering.settings.address)
-            self._restarts[peering.settings.address] = self._clock.call_later(
-                restart.restart_time_s, lambda: self._sweep_stale(peering, "the restart time is over")
-            )
+            self._start_restart_timer(peering, restart.restart_time_s, "the restart time is over")
         else:
             self.rib.withdraw(peering.rib_in, list(peering.rib_in.paths))
         self._schedule()
@@ -227,10 +230,17 @@ class Speaker:
             self.flush()
             self._sweep()
 
-    def _stop_restart_timer(self, peering: Peering) -> None:
+    def _start_restart_timer(self, peering: Peering, seconds: float, why: str) -> None:
+        self._stop_restart_timer(peering)
+        timer = self._clock.call_later(seconds, lambda: self._sweep_stale(peering, why))
+        self._restarts[peering.settings.address] = timer
+
+    def _stop_restart_timer(self, peering: Peering) -> bool:
+        """Whether the peer was restarting: the timer runs from its loss to its End-of-RIB."""
         timer = self._restarts.pop(peering.settings.address, None)
         if timer is not None:
             timer.cancel()
+        return timer is not None
 
     def _sweep_stale(self, peering: Peering, why: str) -> None:
         self._stop_restart_timer(peering)

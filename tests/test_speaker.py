@@ -139,6 +139,10 @@ class Host:
         entry = self.kernel.local[1100, mac_from_text(mac)] = LocalEntry(7, "dynamic")
         self.speaker.local_macs_changed([(1100, 0, mac_from_text(mac), entry)])
 
+    def macs_known(self) -> set[bytes]:
+        vrf = self.speaker.instances.by_vni[100]
+        return {*vrf.local, *vrf.remote}
+
     def macs(self) -> set[str]:
         vrf = self.speaker.instances.by_vni[100]
         return {kind for mac, kind in ((m, "local" if m in vrf.local else "remote") for m in vrf.local | vrf.remote)}
@@ -248,6 +252,42 @@ def test_routes_that_a_restarted_peer_does_not_confirm_go_at_its_end_of_rib() ->
     assert len(two.kernel) == 2
     clock.run(300)  # no timer is left that would take them
     assert len(two.kernel) == 2
+
+
+def test_peer_that_came_back_in_time_has_time_for_its_routes() -> None:
+    clock, one, two = pair()
+    ends = connect(one, two)
+    one.learn()
+    clock.run()
+    before = dict(two.kernel)
+    lose(ends[1], RESTART)
+    clock.run(119)
+    two.speaker.established(cast(Session, ends[1]), negotiated(two, one, RESTART))
+    clock.run(119)
+    assert two.kernel == before
+    clock.run(2)
+    assert not two.kernel
+    assert "removed 2 routes that the peer did not confirm: no End-of-RIB came in time" in two.said
+
+
+def test_routes_are_kept_over_one_restart_and_not_over_two() -> None:
+    """RFC 4724 section 4.2: else a peer that flaps keeps for good what it has long forgotten."""
+    clock, one, two = pair()
+    ends = connect(one, two)
+    one.learn()
+    one.learn("02:00:00:00:00:02")
+    clock.run()
+    lose(ends[1], RESTART)
+    two.speaker.established(cast(Session, ends[1]), negotiated(two, one, RESTART))
+    clock.run()
+    assert len(two.macs_known()) == 2
+    path = next(iter(one.speaker.local_in.paths.values()))
+    key = next(key for key in two.speaker.rib.table if key[14:20] == mac_from_text(MAC))
+    peering = two.speaker.peerings["10.0.0.1"]
+    two.speaker.rib.announce(peering.rib_in, path.attributes, ip_from_text("10.0.0.1"), [(key, path.body)])
+    lose(ends[1], RESTART)
+    clock.run()
+    assert two.macs_known() == {mac_from_text(MAC)}
 
 
 def test_peer_that_lost_its_forwarding_state_loses_its_routes_at_once() -> None:
