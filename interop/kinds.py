@@ -229,12 +229,12 @@ class Frr(Vtep):
         if self.place.supervised and self.process("bgpd"):
             return
         if self.place.supervised or "/etc/frr/daemons" in self.node.files:
+            self._watch(signal.SIGCONT)  # vtysh asks it, too; it waits some seconds before it starts anything itself
             self.run(
                 "mkdir -p /run/frr; chown frr:frr /run/frr\n"
                 "/usr/lib/frr/watchfrr.sh start all </dev/null >/tmp/start.log 2>&1",
                 timeout=60,
             )
-            self._watch(signal.SIGCONT)
             return
         # mgmtd keeps its standard output open for ever
         commands = [f"/usr/lib/frr/{daemon} </dev/null >/tmp/start.log 2>&1" for daemon in self.daemons]
