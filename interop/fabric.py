@@ -109,25 +109,25 @@ def gobgp_config(speaker: Speaker) -> dict[str, str]:
     lines = ["[global.config]", f"as = {speaker.asn}", f'router-id = "{speaker.address}"']
     for peer in speaker.neighbors:
         lines += ["[[neighbors]]", "[neighbors.config]"]
-        lines += [f'neighbor-address = "{peer.address}"', f"peer-as = {peer.asn}"]
+        lines += [f'neighbor-address = "{peer.address}"', f"peer-as = {peer.asn}", *peer.settings]
         lines += ["[neighbors.timers.config]", "connect-retry = 1", "hold-time = 9", "keepalive-interval = 3"]
         if peer.client:
             lines += ["[neighbors.route-reflector.config]", "route-reflector-client = true"]
             lines.append(f'route-reflector-cluster-id = "{speaker.address}"')
-        lines += peer.settings
         lines += ["[[neighbors.afi-safis]]", "[neighbors.afi-safis.config]", 'afi-safi-name = "l2vpn-evpn"']
     return {"/etc/gobgp/gobgpd.toml": "\n".join([*lines, speaker.extra, ""])}
 
 
 def exabgp_config(speaker: Speaker) -> dict[str, str]:
-    """`extra` holds more lines of each neighbor's section. What it hears is in /tmp/heard.json."""
+    """Settings and `extra` hold more lines of each neighbor's section. What it hears is in /tmp/heard.json."""
     parts = ["process heard {\n  run /bin/sh /etc/exabgp/heard.sh;\n  encoder json;\n}\n"]
     for peer in speaker.neighbors:
         parts.append(
             f"neighbor {peer.address} {{\n  router-id {speaker.address};\n  local-address {speaker.address};\n"
             f"  local-as {speaker.asn};\n  peer-as {peer.asn};\n  hold-time 9;\n"
             "  family { ipv4 unicast; l2vpn evpn; }\n"
-            f"  api {{ processes [ heard ]; neighbor-changes; receive {{ parsed; update; }} }}\n{speaker.extra}\n}}\n"
+            f"  api {{ processes [ heard ]; neighbor-changes; receive {{ parsed; update; }} }}\n"
+            f"{' '.join(peer.settings)}\n{speaker.extra}\n}}\n"
         )
     # A helper that closes its standard output is dead to ExaBGP.
     heard = 'while read -r line; do printf "%s\\n" "$line" >>/tmp/heard.json; done\n'
