@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test test-unit test-interop containerlab lint format docs bench clean
+.PHONY: help venv demo test test-unit test-interop matrix containerlab lint format docs bench clean
 help:
 	@echo 'make demo   pods on three hosts ping each other over EVPN, and one moves (no root needed)'
 	@echo 'make test   all tests: units, kernel, interop labs (installs what the labs lack when run as root)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make venv   .venv/bin/evpnd and .venv/bin/evpnctl'
 	@echo 'make lint   mypy and ruff;  make format: let ruff rewrite'
 	@echo 'make docs   write docs/configuration.md and docs/commands.md anew, from the schema and the commands'
+	@echo 'make matrix run the labs and write docs/interop.md: what was shown with which peer'
 	@echo 'make bench  evpnd beside FRR, BIRD and other codecs;  make clean: remove .venv and caches'
 
 venv: $(VENV)/.runs
@@ -41,7 +42,10 @@ test-unit: $(VENV)/.develops
 	@./interop/rootless $(BIN)/python -m pytest -q --durations=5 tests --ignore=$(TSHARK)
 
 test-interop: $(VENV)/.develops
-	@./interop/setup --as-root $(BIN)/python -B -m pytest -q --durations=5 -p no:cacheprovider interop $(TSHARK)
+	@EVPND_MATRIX=check ./interop/setup --as-root $(BIN)/python -B -m pytest -q --durations=5 -p no:cacheprovider interop $(TSHARK)
+
+matrix: $(VENV)/.develops
+	@EVPND_MATRIX=write ./interop/setup --as-root $(BIN)/python -B -m pytest -q -p no:cacheprovider interop
 
 # Needs no package, so it runs from a fresh clone. OPTIONS: --keep, --delay S, --logs DIR.
 containerlab:

@@ -1,4 +1,4 @@
-"""What a failed test shows of its lab."""
+"""What a failed test shows of its lab, and the record of what was shown with which peer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import pytest
 pytest.register_assert_rewrite("interop.checks", "interop.vtep_tests")
 
 from interop.lab import Lab  # noqa: E402  # what it imports must be rewritten
+from interop.recorder import Recorder  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "feature(*names): what a test shows with the peers of its lab")
+    config.pluginmanager.register(Recorder())
 
 
 @pytest.hookimpl(wrapper=True)

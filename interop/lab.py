@@ -46,6 +46,9 @@ def wait_until(check: Callable[[], T], timeout: float, what: str = "", *, interv
 ORDERS = ("devices", "containerlab", "reverse", "random")
 
 
+started: list[Topology] = []  # every topology that was brought up, for who keeps a record (interop.recorder)
+
+
 class Lab:
     """A running topology; `lab["leaf1"]` is a node. A context manager that ends all of it.
 
@@ -81,6 +84,7 @@ class Lab:
         return iter(self.nodes.values())
 
     def __enter__(self) -> Lab:
+        started.append(self.topology)
         try:
             for name, node in self.topology.nodes.items():
                 self.nodes[name] = KINDS[node.kind](name, node)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop import capture, checks, fabric
+from interop import capture, checks, fabric, matrix
 from interop.lab import Lab
 from interop.vtep_tests import HERE, VtepTests
 
@@ -32,9 +32,18 @@ def test_external_session() -> None:
         assert capture.faults(lab["switch"], HERE) == []
 
 
+@pytest.mark.feature(matrix.REFLECTED)
 def test_two_evpnds_through_bird_as_reflector() -> None:
     with Lab(fabric.reflected("evpnd", "evpnd", "bird")) as lab:
         checks.joined(lab)
         checks.roams(lab, 2)
+        lab["reflector"].restart()
+        checks.joined(lab)
+
+
+@pytest.mark.feature(matrix.REFLECTS)
+def test_bird_and_evpnd_through_evpnd_as_reflector() -> None:
+    with Lab(fabric.reflected("bird", "evpnd", "evpnd")) as lab:
+        checks.joined(lab)
         lab["reflector"].restart()
         checks.joined(lab)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from interop import capture, checks, fabric
+from interop import capture, checks, fabric, matrix
 from interop.fabric import ASN, Neighbor, Speaker, pod_mac, vtep_address
 from interop.kinds import Exabgp
 from interop.lab import Lab
@@ -65,6 +65,7 @@ def heard(lab: Lab, what: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.feature(matrix.RECEIVED)
 def test_types_2_and_3_from_exabgp_are_in_the_kernel(lab: Lab) -> None:
     node = lab.vtep(1)
     lab.wait(lambda: node.established(EXABGP), 20, "session")
@@ -72,6 +73,7 @@ def test_types_2_and_3_from_exabgp_are_in_the_kernel(lab: Lab) -> None:
     lab.wait(lambda: node.kernel_macs(checks.DEVICE).get(MAC) == EXABGP, 10, "MAC")
 
 
+@pytest.mark.feature(matrix.SENT)
 def test_exabgp_reads_types_2_and_3(lab: Lab) -> None:
     lab["pod1"].run("ping -c 1 -W 1 192.168.100.200 || :")
     lab.wait(lambda: {route["code"] for route in heard(lab, "announce")} == {2, 3}, 10, "types 2 and 3 in ExaBGP")
@@ -80,6 +82,7 @@ def test_exabgp_reads_types_2_and_3(lab: Lab) -> None:
     assert pod_mac(1) in {route["mac"].lower() for route in macs}, macs
 
 
+@pytest.mark.feature(matrix.WITHDRAWAL)
 def test_exabgp_reads_a_withdrawal(lab: Lab) -> None:
     lab.vtep(1).run("ip link set eth2 down")
     lab.wait(lambda: pod_mac(1) in str(heard(lab, "withdraw")).lower(), 10, "withdrawal in ExaBGP")

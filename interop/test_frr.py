@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop import capture, checks, fabric
+from interop import capture, checks, fabric, matrix
 from interop.fabric import ASN, Neighbor, Speaker, pod_mac, vtep_address
 from interop.kinds import Frr
 from interop.lab import Lab
@@ -88,6 +88,7 @@ def test_external_sessions_with_password_and_ttl_security() -> None:
         assert capture.faults(lab["switch"], HERE) == []
 
 
+@pytest.mark.feature(matrix.REFLECTS)
 def test_two_frrs_of_different_age_through_evpnd_as_reflector() -> None:
     with Lab(fabric.reflected("frr8", "frr", "evpnd")) as lab:
         capture.record(lab["switch"], "eth3")
@@ -96,6 +97,16 @@ def test_two_frrs_of_different_age_through_evpnd_as_reflector() -> None:
         lab["reflector"].restart()
         checks.joined(lab)
         assert capture.faults(lab["switch"], vtep_address(9)) == []
+
+
+@pytest.mark.feature(matrix.REFLECTED)
+@pytest.mark.parametrize("kind", ["frr8", "frr"])
+def test_two_evpnds_through_frr_as_reflector(kind: str) -> None:
+    with Lab(fabric.reflected("evpnd", "evpnd", kind)) as lab:
+        checks.joined(lab)
+        checks.roams(lab, 2)
+        lab["reflector"].restart()
+        checks.joined(lab)
 
 
 def test_four_octet_asns() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interop import capture, checks, fabric
+from interop import capture, checks, fabric, matrix
 from interop.fabric import ASN, Neighbor, Speaker, pod_mac, vtep_address
 from interop.kinds import Gobgp, Vtep
 from interop.lab import Lab
@@ -46,14 +46,17 @@ class TestReflector:
             node = reflector_lab.vtep(number)
             reflector_lab.wait(functools.partial(node.established, GOBGP), 20, f"{node.name}: session with GoBGP")
 
+    @pytest.mark.feature(matrix.REFLECTED)
     def test_types_2_and_3_go_both_ways_and_pods_ping(self, reflector_lab: Lab) -> None:
         self.sessions(reflector_lab)
         checks.joined(reflector_lab)
 
+    @pytest.mark.feature(matrix.MOVES)
     def test_a_mac_moves_there_and_back(self, reflector_lab: Lab) -> None:
         for to in (2, 1):
             checks.roams(reflector_lab, to)
 
+    @pytest.mark.feature(matrix.WITHDRAWAL)
     def test_a_mac_that_vanishes_is_withdrawn_through_it(self, reflector_lab: Lab) -> None:
         reflector_lab.vtep(1).run("ip link set eth2 down")
         checks.no_remote_mac(reflector_lab, 2, pod_mac(1))
@@ -109,6 +112,7 @@ class TestWire:
         checks.no_floods(wire_lab, 1)
         self.announce(wire_lab, route)
 
+    @pytest.mark.feature(matrix.RECEIVED)
     def test_a_type_2_makes_forwarding_entries(self, wire_lab: Lab) -> None:
         node = wire_lab.vtep(1)
         for mac, address in (("02:aa:00:00:00:01", "0.0.0.0"), ("02:aa:00:00:00:02", "192.168.100.77")):
@@ -118,6 +122,7 @@ class TestWire:
             self.announce(wire_lab, route, "del")
             checks.no_remote_mac(wire_lab, 1, mac)
 
+    @pytest.mark.feature(matrix.OTHER_TYPES)
     def test_other_types_are_kept_and_harm_nobody(self, wire_lab: Lab) -> None:
         self.announce(wire_lab, "a-d esi ARBITRARY 11:22:33:44:55:66:77:88:99 etag 0 label 100 {common}")
         self.announce(wire_lab, f"esi {GOBGP} esi ARBITRARY 11:22:33:44:55:66:77:88:99 {{common}}")
@@ -130,6 +135,7 @@ class TestWire:
         assert seen
         assert wire_lab.vtep(1).established(GOBGP)
 
+    @pytest.mark.feature(matrix.SENT)
     def test_gobgp_reads_what_evpnd_says(self, wire_lab: Lab) -> None:
         wire_lab["pod1"].run(
             "ping -c 1 -W 1 192.168.100.200 || :"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from interop import capture, fabric
+from interop import capture, fabric, matrix
 from interop.fabric import ASN, Neighbor, Speaker, pod_mac, vtep_address
 from interop.kinds import Openbgpd
 from interop.lab import Lab
@@ -60,6 +60,7 @@ def test_the_session_comes_up(lab: Lab) -> None:
     session(lab)
 
 
+@pytest.mark.feature(matrix.SENT)
 def test_openbgpd_reads_types_2_and_3(lab: Lab) -> None:
     lab["pod1"].run("ping -c 1 -W 1 192.168.100.200 || :")
     lab.wait(lambda: f"[{pod_mac(1)}]" in read(lab), 10, "type 2 in OpenBGPD")
@@ -68,6 +69,7 @@ def test_openbgpd_reads_types_2_and_3(lab: Lab) -> None:
     assert f"encap 0x8 rt {ASN}:100" in text, text
 
 
+@pytest.mark.feature(matrix.WITHDRAWAL)
 def test_openbgpd_reads_a_withdrawal(lab: Lab) -> None:
     evpnd = evpnd_of(lab)
     evpnd.run("ip link set eth2 down")

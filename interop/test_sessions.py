@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from interop import capture, fabric
+from interop import capture, fabric, matrix
 from interop.fabric import Neighbor, Speaker, vtep_address
 from interop.lab import Lab
 from interop.vtep_tests import HERE, evpnd_of
@@ -100,6 +100,7 @@ def routes_are_there(lab: Lab) -> None:
     lab.wait(lambda: evpnd_of(lab).show("peers")[0]["routes_out"] > 0, 10, "routes sent")
 
 
+@pytest.mark.feature(matrix.SESSION, matrix.EXTERNAL, matrix.ASN4, matrix.SECURITY)
 def test_the_session_comes_up(lab: Lab) -> None:
     session(lab)
     routes_are_there(lab)
@@ -107,6 +108,7 @@ def test_the_session_comes_up(lab: Lab) -> None:
     assert (row["asn"], row["kind"], row["md5"], row["ttl_security"]) == (ASNS[1], "external", True, 1), row
 
 
+@pytest.mark.feature(matrix.REFRESH)
 def test_both_tables_are_sent_again_without_a_reset(lab: Lab) -> None:
     session(lab)
     routes_are_there(lab)
@@ -122,6 +124,7 @@ def test_both_tables_are_sent_again_without_a_reset(lab: Lab) -> None:
     assert peer(lab)["established_count"] == before["established_count"]
 
 
+@pytest.mark.feature(matrix.SHUTDOWN)
 def test_the_peer_hears_why_the_session_ends(lab: Lab) -> None:
     session(lab)
     node = lab["peer"]
@@ -130,6 +133,7 @@ def test_the_peer_hears_why_the_session_ends(lab: Lab) -> None:
     lab.wait(lambda: said.reason in node.read(said.log), 10, "evpnd's reason in the peer's log")
 
 
+@pytest.mark.feature(matrix.RESTART)
 def test_the_peer_restarts(lab: Lab) -> None:
     node = lab["peer"]
     for end in (node.stop, node.kill):
@@ -140,5 +144,6 @@ def test_the_peer_restarts(lab: Lab) -> None:
         routes_are_there(lab)
 
 
+@pytest.mark.feature(matrix.CLEAN)
 def test_z_tshark_finds_nothing_malformed(lab: Lab) -> None:
     assert capture.faults(lab["switch"], HERE) == []

@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from interop import capture, checks, fabric
+import pytest
+
+from interop import capture, checks, fabric, matrix
 from interop.fabric import VNI, devices, pod_mac, vtep_address
 from interop.kinds import Evpnd
 from interop.lab import Lab
@@ -31,9 +33,11 @@ class VtepTests:
     def test_the_session_comes_up(self, lab: Lab) -> None:
         checks.sessions(lab)
 
+    @pytest.mark.feature(matrix.SENT, matrix.RECEIVED, matrix.PINGS)
     def test_types_2_and_3_go_both_ways_and_pods_ping(self, lab: Lab) -> None:
         checks.joined(lab)
 
+    @pytest.mark.feature(matrix.WITHDRAWAL)
     def test_a_mac_that_appears_or_vanishes_is_followed_by_both(self, lab: Lab) -> None:
         for number, other in ((1, 2), (2, 1)):
             port = lab.vtep(number)
@@ -42,6 +46,7 @@ class VtepTests:
             port.run("ip link set eth2 up")
         checks.joined(lab)
 
+    @pytest.mark.feature(matrix.STATIC)
     def test_a_static_mac_is_advertised(self, lab: Lab) -> None:
         mac = "02:00:00:00:51:a1"
         for number, other in ((1, 2), (2, 1)):
@@ -50,6 +55,7 @@ class VtepTests:
             lab.vtep(number).run(f"bridge fdb del {mac} dev eth2 master")
             checks.no_remote_mac(lab, other, mac)
 
+    @pytest.mark.feature(matrix.MOVES)
     def test_a_mac_moves_there_and_back(self, lab: Lab) -> None:
         evpnd = evpnd_of(lab)
         sequences = []
@@ -59,6 +65,7 @@ class VtepTests:
         # RFC 7432 section 15: each move has a higher number, unless the route was withdrawn in between.
         assert sequences == sorted(set(sequences)) or not self.live_moves, sequences
 
+    @pytest.mark.feature(matrix.DEVICE)
     def test_the_vxlan_device_goes_and_comes_back(self, lab: Lab) -> None:
         evpnd = evpnd_of(lab)
         evpnd.run(f"ip link del vx{VNI}")
@@ -74,6 +81,7 @@ class VtepTests:
         evpnd.run(f"ip link set vx{VNI} up")
         checks.joined(lab)
 
+    @pytest.mark.feature(matrix.SESSION)
     def test_sessions_flap(self, lab: Lab) -> None:
         evpnd = evpnd_of(lab)
         for _ in range(5):
@@ -98,6 +106,7 @@ class VtepTests:
         checks.sessions(lab)
         checks.joined(lab)
 
+    @pytest.mark.feature(matrix.RESTART)
     def test_the_peer_is_killed_and_starts(self, lab: Lab) -> None:
         peer = lab.vtep(2)
         peer.kill()
@@ -106,6 +115,7 @@ class VtepTests:
         checks.sessions(lab)
         checks.joined(lab)
 
+    @pytest.mark.feature(matrix.SPEAKER_RESTART)
     def test_evpnd_stops_or_is_killed_and_its_kernel_forwards_on(self, lab: Lab) -> None:
         evpnd = evpnd_of(lab)
         for end in (evpnd.stop, evpnd.kill):
@@ -118,6 +128,7 @@ class VtepTests:
             checks.sessions(lab)
             checks.joined(lab)
 
+    @pytest.mark.feature(matrix.CLEAN)
     def test_z_tshark_finds_nothing_malformed(self, lab: Lab) -> None:
         """Last: the recording has all that was said in the tests above."""
         assert capture.updates(lab["switch"], HERE) > 10

@@ -1,0 +1,96 @@
+"""Records which checks passed with which peers, and holds docs/interop.md against it at the end of a run.
+
+A pytest plugin (interop/conftest.py registers it). EVPND_MATRIX=check fails the run when the page differs, and
+EVPND_MATRIX=write writes it; without either, or when some tests were not run, nothing is compared.
+
+Must not know: what the features are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Generator
+
+import pytest
+
+from interop import lab, matrix
+from interop.kinds import peers_tree
+from interop.matrix import DOCUMENT, PEERS, Shown
+from interop.topology import Topology
+
+# The packages of the peers: those of this machine's Debian, and those of the tree of newer peers.
+_HERE = {"frr8": "frr", "gobgp3": "gobgpd"}
+_TREE = {"frr": "frr", "gobgp": "gobgpd", "bird": "bird3", "exabgp": "exabgp", "openbgpd": "openbgpd"}
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.shown: set[Shown] = set()
+        self.mode = os.environ.get("EVPND_MATRIX", "")
+        self._complete = True
+        self._verdict: list[str] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.when == "call" and report.passed and isinstance(item, pytest.Function):
+            check = item.originalname
+            features = [feature for mark in item.iter_markers("feature") for feature in mark.args]
+            kinds = {node.kind for topology in _topologies(item) for node in topology.nodes.values()}
+            self.shown |= {Shown(feature, kind, check) for feature in features for kind in kinds & PEERS.keys()}
+        return report
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        lab.started.clear()
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self._complete = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if not self.mode or exitstatus or not self._complete:
+            return
+        self._verdict = self._compare()
+        if self._verdict:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _compare(self) -> list[str]:
+        gaps = matrix.gaps(self.shown)
+        if gaps:
+            return ["these have neither a check that passed nor a reason (interop/matrix.py):", *gaps]
+        made = matrix.render(self.shown, versions())
+        if self.mode == "write":
+            DOCUMENT.write_text(made)
+            return []
+        difference = matrix.difference(DOCUMENT.read_text() if DOCUMENT.exists() else "", made)
+        return ["docs/interop.md differs from this run; `make matrix` writes it:", difference] if difference else []
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self._verdict:
+            terminalreporter.write_line(line, red=True)
+
+
+def _topologies(item: pytest.Function) -> list[Topology]:
+    """Of the labs that the test was given, and of those that it made."""
+    given = [value.topology for value in item.funcargs.values() if isinstance(value, lab.Lab)]
+    return given + lab.started
+
+
+def versions() -> dict[str, str]:
+    """Major and minor version of each peer, by kind, as installed."""
+    query = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *_HERE.values()]
+    here = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    tree = (peers_tree() / "versions").read_text()
+    found = {kind: _version(here, package) for kind, package in _HERE.items()}
+    return found | {kind: _version(tree, package) for kind, package in _TREE.items()}
+
+
+def _version(listing: str, package: str) -> str:
+    match = re.search(rf"^{package} (?:\d+:)?(\d+\.\d+)", listing, re.MULTILINE)
+    if match is None:
+        raise LookupError(f"{package} is not among the installed packages")
+    return match[1]
