@@ -5,7 +5,7 @@ Owns the judgement of a peer's UPDATEs before they reach the Loc-RIB. Synchronou
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 
 from evpnd.bgp.adj_out import Member, UpdateGroup
 from evpnd.bgp.family import L2VPN_EVPN
@@ -29,7 +29,7 @@ class Peering:
         self.member: Member | None = None
         self.synced = False  # End-of-RIB received in this session
         self.established = False
-        self.rejected: Counter[str] = Counter()  # reason -> routes, this session
+        self.refused: dict[bytes, str] = {}  # routes that the peer has announced and we don't take: why
 
     def open(self, negotiated: Negotiated, imports: ImportPolicy, rib: Rib) -> None:
         """A session came up; what is kept from the one before it is stale (RFC 4724 section 4.2)."""
@@ -44,7 +44,6 @@ class Peering:
         self.imports = imports
         self.synced = False
         self.established = True
-        self.rejected.clear()
 
     def close(self) -> None:
         """The session ended."""
@@ -52,12 +51,15 @@ class Peering:
             self.group.leave(self.rib_in.source)
         self.group = self.member = None
         self.established = self.synced = False
+        self.refused.clear()
 
     def receive(self, update: Update, rib: Rib) -> None:
         """Bring an UPDATE's routes into the Loc-RIB (RFC 4271 section 9)."""
         for unreach in update.unreach:
             if unreach.family == L2VPN_EVPN:
-                rib.withdraw(self.rib_in, split_keys(unreach.nlri))
+                keys = split_keys(unreach.nlri)
+                rib.withdraw(self.rib_in, keys)
+                self._unrefuse(keys)
         for reach in update.reach:
             if reach.family != L2VPN_EVPN:
                 continue
@@ -66,18 +68,30 @@ class Peering:
             if reason is None:
                 # RFC 2545 section 3: a link-local address may follow the global one.
                 next_hop = reach.next_hop[:16]
-                rib.announce(self.rib_in, update.attributes, next_hop, split_entries(reach.nlri))
+                entries = split_entries(reach.nlri)
+                rib.announce(self.rib_in, update.attributes, next_hop, entries)
+                self._unrefuse(key for key, _ in entries)
             else:
                 # Not accepted, but it replaces what the peer said before (RFC 4271 section 9.1).
                 keys = split_keys(reach.nlri)
                 rib.withdraw(self.rib_in, keys)
-                self.rejected[reason] += len(keys)
+                self.refused.update(dict.fromkeys(keys, reason))
+
+    def _unrefuse(self, keys: Iterable[bytes]) -> None:
+        if self.refused:
+            for key in keys:
+                self.refused.pop(key, None)
+
+    @property
+    def routes_in(self) -> int:
+        """How many routes the peer announces, those that are refused among them."""
+        return len(self.rib_in.paths) + len(self.refused)
 
     @property
     def over_limit(self) -> bool:
         """More routes than maximum_prefix allows."""
         limit = self.settings.maximum_prefix
-        return bool(limit) and len(self.rib_in.paths) > limit
+        return bool(limit) and self.routes_in > limit
 
 
 def export_policy(

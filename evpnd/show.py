@@ -98,18 +98,19 @@ class Show:
         settings = next(peer for peer in self._daemon.config.bgp.peers if peer.address == address)
         row: Row = {"address": address, "asn": settings.asn, "description": settings.description}
         session, peering = self._daemon.sessions.get(address), self._speaker.peerings.get(address)
-        if session is None or peering is None:
+        if not settings.enabled:
             return {**row, "state": "disabled", "problem": "disabled in the configuration"}
+        if session is None or peering is None:
+            return {**row, "state": "idle", "problem": "evpnd is starting, and reads the kernel's tables"}
         counters, negotiated = session.counters, session.negotiated
         if negotiated is not None:
             row["asn"] = negotiated.peer_asn
-        accepted = len(peering.rib_in.paths)
         return {
             **row,
             "state": session.state.name.replace("_", "").lower(),
             "uptime_s": session.uptime,
-            "routes_in": accepted + sum(peering.rejected.values()),
-            "routes_accepted": accepted,
+            "routes_in": peering.routes_in,
+            "routes_accepted": len(peering.rib_in.paths),
             "routes_out": self._routes_out(peering),
             "messages_in": sum(counters.received.values()),
             "messages_out": sum(counters.sent.values()),
@@ -153,7 +154,7 @@ class Show:
             "capabilities_sent": [capability.name for capability in make_open(session.config).capabilities],
             "end_of_rib_out": ["l2vpn-evpn"] if peering.member is not None and not peering.member.backlog else [],
             "routes_by_type": dict(sorted(Counter(key[0] for key in peering.rib_in.paths).items())),
-            "routes_rejected": dict(peering.rejected) or None,
+            "routes_rejected": dict(Counter(peering.refused.values())) or None,
             "routes_stale": len(peering.rib_in.stale) or None,
             "end_of_rib_in": ["l2vpn-evpn"] if peering.synced else [],
             "messages": _messages(session),

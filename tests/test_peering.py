@@ -1,4 +1,4 @@
-"""evpnd.peering: a peer that comes back as another router, while its routes were kept."""
+"""evpnd.peering: what is refused, and a peer that comes back as another router while its routes were kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from evpnd.bgp.family import L2VPN_EVPN
 from evpnd.bgp.negotiation import Negotiated
 from evpnd.bgp.path import Path
 from evpnd.bgp.policy import ExportPolicy, ImportPolicy
+from evpnd.bgp.reach import Reach, Unreach
 from evpnd.bgp.rib import Rib
+from evpnd.bgp.update import Update
 from evpnd.config import PeerSettings
 from evpnd.peering import Peering
 
@@ -104,3 +106,23 @@ def test_the_same_router_that_returns_changes_nothing() -> None:
     scene = Scene()
     scene.restart(LOW)
     assert not scene.rib.changed
+
+
+def test_routes_that_are_refused_count_once_and_as_long_as_the_peer_announces_them() -> None:
+    rib = Rib()
+    peer = Peering(PeerSettings(address="192.0.2.1", asn=65002, maximum_prefix=1))
+    peer.open(OPENED, IMPORTS, rib)
+    looped, fine = build(local_pref=100, as_path=[65001]), ATTRIBUTES
+    nlri = bytes((3, 17, 0, 1, 10, 0, 0, 1, 0, 100, 0, 0, 0, 0, 32, 10, 0, 0, 1))
+
+    def hear(update: Update) -> tuple[int, int, set[str]]:
+        peer.receive(update, rib)
+        return len(peer.rib_in.paths), peer.routes_in, set(peer.refused.values())
+
+    announced = Reach(L2VPN_EVPN, NEXT_HOP, nlri)
+    for _ in range(2):
+        assert hear(Update(looped, (announced,))) == (0, 1, {"own AS in the AS path"})
+    assert not peer.over_limit
+    assert hear(Update(fine, (announced,))) == (1, 1, set())
+    assert hear(Update(looped, (announced,))) == (0, 1, {"own AS in the AS path"})
+    assert hear(Update(fine, unreach=(Unreach(L2VPN_EVPN, nlri),))) == (0, 0, set())

@@ -142,6 +142,16 @@ def test_unknown_vni_is_refused(scene: Scene, command: str) -> None:
         list(getattr(scene.show, command)({"vni": 5}))
 
 
+def test_peers_without_a_session_say_why(scene: Scene) -> None:
+    peers = tuple(PeerSettings(address=f"10.0.0.{n}", asn="internal", enabled=n != 1) for n in (1, 2))
+    scene.daemon.config = Config(bgp=BgpConfig(asn=65001, router_id="10.0.0.5", peers=peers), files=("evpnd.toml",))
+    rows = [row for row in scene.show.peers({}) if row]
+    assert [(row["state"], row["problem"].split(",")[0]) for row in rows] == [
+        ("disabled", "disabled in the configuration"),
+        ("idle", "evpnd is starting"),
+    ]
+
+
 def test_unknown_peer_is_refused(scene: Scene) -> None:
     for call in (scene.show.peer, scene.show.clear_peer, scene.show.routes):
         with pytest.raises(RequestError, match=r"peer 10.9.9.9 is not configured"):
