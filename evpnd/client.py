@@ -5,29 +5,28 @@ Must not know: what commands there are, how results are printed.
 
 from __future__ import annotations
 
+import errno
 import grp
 import json
+import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from struct import Struct
 
 from evpnd import __version__
 from evpnd.errors import EvpndError
 from evpnd.requests import Filters, encode_request
 
 TIMEOUT_S = 30.0
-
-_TIMEVAL = Struct("@ll")
+RETRY_S = 0.02  # before we try again to connect, while too many others wait to be accepted
 
 
 def ask(path: str, command: str, filters: Filters, timeout_s: float = TIMEOUT_S) -> object:
     """The result of a command; EvpndError says what to do instead."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
-        # A connect that may not block fails at once where many wait to be accepted: so the kernel keeps the time.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(timeout_s), int(timeout_s % 1 * 1e6)))
-        _connect(sock, path)
         sock.settimeout(timeout_s)
+        _connect(sock, path, time.monotonic() + timeout_s)
         try:
             sock.sendall(encode_request(command, filters))
             with sock.makefile("rb") as stream:
@@ -41,9 +40,13 @@ def ask(path: str, command: str, filters: Filters, timeout_s: float = TIMEOUT_S)
     return _result(path, command, line)
 
 
-def _connect(sock: socket.socket, path: str) -> None:
+def _connect(sock: socket.socket, path: str, deadline: float) -> None:
     try:
-        sock.connect(path)
+        # A connect that has a timeout doesn't wait for the queue of a unix socket to have room (EAGAIN).
+        while (error := sock.connect_ex(path)) == errno.EAGAIN and time.monotonic() < deadline:
+            time.sleep(RETRY_S)
+        if error:
+            raise OSError(error, os.strerror(error))
     except FileNotFoundError:
         raise EvpndError(
             f"no evpnd here: {path} does not exist; start it (systemctl start evpnd), or name its socket with --socket"

@@ -47,6 +47,7 @@ MAY_LOG = {
 READ_CLOCK = {
     "evpnd.daemon",  # when it started
     "evpnd.show",  # how long ago things were
+    "evpnd.client",  # how long it waits for the daemon
     "evpnd.logs",
     "evpnd.fib.kernel",  # does I/O: hands `now` to the reconciler
     "evpnd.demo",
