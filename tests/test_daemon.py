@@ -75,6 +75,7 @@ async def until(check: Callable[[], Awaitable[Any]]) -> Any:
 def test_port_of_another_program(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sessions that we open come up all the same; whoever looks is told, until it works."""
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.settimeout(5)
     manager.bind(str(tmp_path / "notify"))
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
 
