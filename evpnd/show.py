@@ -195,18 +195,19 @@ class Show:
             for index, path in enumerate(paths):
                 if peer is not None and path.source.name != peer:
                     continue
-                if vrf is not None and vrf not in path.instances and not _is_own(vrf, key, path):
+                importers = self._speaker.instances.importers_now(path)
+                if vrf is not None and vrf not in importers and not _is_own(vrf, key, path):
                     continue
-                yield self._route_row(key, path, paths[0], best=index == 0)
+                yield self._route_row(key, path, paths[0], importers, best=index == 0)
 
-    def _route_row(self, key: bytes, path: Path, first: Path, best: bool) -> Row:
+    def _route_row(self, key: bytes, path: Path, first: Path, importers: tuple[MacVrf, ...], best: bool) -> Row:
         return {
             **route_from_entry(key, path.body).to_json(),
             "best": best,
             "peer": path.source.name,
             "next_hop": ip_text(path.next_hop),
             "attributes": attributes_to_json(path.attributes),
-            "vnis": [vrf.vni for vrf in path.instances],
+            "vnis": [vrf.vni for vrf in importers],
             "stale": key in self._stale(path) or None,
             "why": self._why_not(key, path, first, best),
         }

@@ -180,6 +180,13 @@ def test_routes_by_vni_type_and_peer(scene: Scene) -> None:
 # Why a route has no effect
 
 
+def test_routes_by_vni_are_all_of_its_paths(scene: Scene) -> None:
+    for peer in (1, 2):
+        scene.mac_route(A, peer=peer)
+    rows = list(scene.show.routes({"vni": 100, "type": 2}))
+    assert [(row["peer"], row["vnis"]) for row in rows] == [("p1", [100]), ("p2", [100])]
+
+
 def test_installed_route_has_nothing_to_explain(scene: Scene) -> None:
     assert scene.why(scene.mac_route(A)) is None
 

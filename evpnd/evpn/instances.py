@@ -154,6 +154,10 @@ class Instances:
             return ()
         return self._index.importers(path.attributes.extended_communities)
 
+    def importers_now(self, path: Path) -> tuple[MacVrf, ...]:
+        """The same without computing it where the path knows; one that is not best may not, or know what was."""
+        return path.instances if path.generation == self._generation else self.importers(path)
+
     def _is_vxlan(self, path: Path) -> bool:
         """RFC 8365 section 5.1.3: absence means MPLS, but many VXLAN speakers leave it out."""
         encapsulations = encapsulations_of(path.attributes.extended_communities)
