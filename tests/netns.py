@@ -54,11 +54,15 @@ def run(*commands: str) -> str:
     return said
 
 
-def make_vni(vni: int, *, local: str = "10.0.0.1", learning: bool = False) -> None:
-    """The classic model: br{vni} with vx{vni} and a port p{vni}, whose other end h{vni} stands for a host."""
+def make_vni(vni: int, *, local: str = "10.0.0.1", learning: bool = False, beside: bool = True) -> None:
+    """The classic model: br{vni} with vx{vni} and a port p{vni}, whose other end h{vni} stands for a host.
+
+    Kernels with VLAN filtering make an entry of VLAN 1 beside each that is added to the bridge by hand, as they do for
+    users; not so without `beside`.
+    """
     state = "on" if learning else "off"
     run(
-        f"ip link add br{vni} type bridge",
+        f"ip link add br{vni} type bridge {'' if beside else 'vlan_default_pvid 0'}",
         f"ip link set br{vni} addrgenmode none",
         f"ip link add vx{vni} type vxlan id {vni} local {local} dstport 4789 nolearning",
         f"ip link set vx{vni} addrgenmode none master br{vni}",

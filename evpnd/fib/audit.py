@@ -40,6 +40,8 @@ class Audit:
         """Some of the dump's entries."""
         vxlan = {ifindex for ifindex, link in self._mirror.links.items() if link.vxlan is not None}
         for entry in entries:
+            if self._mirror.is_unused(entry):
+                continue
             if entry.ifindex in vxlan:
                 self._feed_remote(entry)
             elif entry.master:

@@ -151,8 +151,18 @@ class Mirror:
 
     # FDB messages
 
+    def is_unused(self, entry: FdbEntry) -> bool:
+        """An entry with a VLAN in a bridge that looks at none: the kernel makes one beside each that is added by hand,
+        for the port's default VLAN, and takes it away with that one."""
+        if not entry.vlan or not entry.master:
+            return False
+        bridge = self.links.get(entry.master)
+        return bridge is not None and not bridge.vlan_filtering
+
     def apply(self, entry: FdbEntry, new: bool) -> None:
         """One RTM_NEWNEIGH (new) or RTM_DELNEIGH, in the order in which the kernel sent them."""
+        if self.is_unused(entry):
+            return
         if self.is_vxlan(entry.ifindex):
             self._apply_remote(entry, new)
         elif entry.master:
@@ -255,7 +265,7 @@ class Mirror:
 
     def is_contested(self, entry: FdbEntry) -> bool:
         """A local port is said to have a MAC that we have written too: the message may be older than our entry."""
-        if not entry.master or self.is_vxlan(entry.ifindex):
+        if not entry.master or self.is_vxlan(entry.ifindex) or self.is_unused(entry):
             return False
         return any(key in self.owned for key in self.rivals(entry.master, local_key(entry.vlan, entry.mac)))
 

@@ -83,14 +83,14 @@ def device_half(dst: bytes = VTEP2, state: int = 2, flags: int = SELF) -> FdbEnt
 
 
 def test_one_request_makes_two_halves_each_told_of_by_itself() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         assert wire.ask(ours()) == []
         assert wire.heard() == [("new", bridge_half()), ("new", device_half())]
 
 
 def test_writing_the_same_again_says_nothing_and_another_vtep_tells_the_device_half_only() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours())
         wire.heard()
@@ -101,7 +101,7 @@ def test_writing_the_same_again_says_nothing_and_another_vtep_tells_the_device_h
 
 
 def test_without_replace_the_vtep_is_not_changed_and_nobody_says_so() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours())
         assert wire.ask(ours(VTEP3), flags=1 | 0x400) == []
@@ -109,7 +109,7 @@ def test_without_replace_the_vtep_is_not_changed_and_nobody_says_so() -> None:
 
 
 def test_a_delete_that_names_another_vtep_succeeds_and_removes_nothing() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours())
         assert wire.ask(ours(VTEP3), 29, 1) == []
@@ -117,7 +117,7 @@ def test_a_delete_that_names_another_vtep_succeeds_and_removes_nothing() -> None
 
 
 def test_a_delete_of_both_halves_stops_at_a_missing_first() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours())
         wire.ask(ours(b"", MASTER), 29, 1)
@@ -126,7 +126,7 @@ def test_a_delete_of_both_halves_stops_at_a_missing_first() -> None:
 
 
 def test_sticky_beside_ext_learned_is_ignored_and_before_it_is_kept() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours(flags=BOTH | 0x40))
         assert (A, "bridge", "extern_learn") in fdb("vx100")
@@ -136,7 +136,7 @@ def test_sticky_beside_ext_learned_is_ignored_and_before_it_is_kept() -> None:
 
 
 def test_a_local_port_takes_the_bridges_half_and_only_the_new_place_is_told() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours())
         wire.heard()
@@ -152,7 +152,7 @@ def test_a_local_port_takes_the_bridges_half_and_only_the_new_place_is_told() ->
 
 def test_our_write_displaces_even_a_static_entry_of_a_local_port() -> None:
     """Hence the mirror knows those, and the reconciler does not write where one is."""
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     run(f"bridge fdb add {A} dev p100 master static")
     with wired() as wire:
         assert wire.ask(ours()) == []
@@ -160,7 +160,7 @@ def test_our_write_displaces_even_a_static_entry_of_a_local_port() -> None:
 
 
 def test_a_device_that_goes_down_loses_its_half_and_its_flood_list_stays() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours())
         flood = FdbEntry(netns.index("vx100"), 0xC0, SELF, bytes(6), dst=VTEP2)
@@ -178,7 +178,7 @@ def test_a_device_that_goes_down_loses_its_half_and_its_flood_list_stays() -> No
 
 
 def test_a_device_that_leaves_its_bridge_loses_the_bridges_half() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours())
         wire.heard()
@@ -189,7 +189,7 @@ def test_a_device_that_leaves_its_bridge_loses_the_bridges_half() -> None:
 
 
 def test_a_device_that_is_deleted_takes_leave_of_every_entry() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours())
         wire.heard()
@@ -199,7 +199,7 @@ def test_a_device_that_is_deleted_takes_leave_of_every_entry() -> None:
 
 
 def test_flushing_the_bridge_spares_the_devices_half_and_the_other_way_round() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(ours())
         wire.heard()
@@ -212,7 +212,7 @@ def test_flushing_the_bridge_spares_the_devices_half_and_the_other_way_round() -
 
 
 def test_what_a_user_wrote_keeps_its_marks_when_it_is_replaced() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     run(f"bridge fdb add {A} dev vx100 dst 10.0.0.9 self static")
     with wired() as wire:
         wire.ask(ours())
@@ -224,7 +224,7 @@ def test_what_a_user_wrote_keeps_its_marks_when_it_is_replaced() -> None:
 
 
 def test_the_marks_of_a_flood_list_are_those_of_its_last_writer() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         wire.ask(FdbEntry(netns.index("vx100"), 0xC0, SELF, bytes(6), dst=VTEP2), flags=1 | 0x400 | 0x800)
         run("bridge fdb append 00:00:00:00:00:00 dev vx100 dst 10.0.0.9 self permanent")
@@ -233,7 +233,7 @@ def test_the_marks_of_a_flood_list_are_those_of_its_last_writer() -> None:
 
 def test_an_empty_message_with_the_acknowledgement_flag_is_acknowledged() -> None:
     """So a batch needs one answer, and its bad requests are named nonetheless."""
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         bad = encode_fdb(ours(b""), netlink.RTM_DELNEIGH, 1)
         good = encode_fdb(ours(), netlink.RTM_NEWNEIGH, CREATE_REPLACE)
@@ -245,7 +245,7 @@ def test_an_empty_message_with_the_acknowledgement_flag_is_acknowledged() -> Non
 
 @pytest.mark.parametrize("deaf", [False, True])
 def test_the_filter_drops_our_echoes_and_nothing_else(deaf: bool) -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         ear = wire.channel._monitor
         wire.channel.set_deaf(deaf)
@@ -265,7 +265,7 @@ def test_the_filter_drops_our_echoes_and_nothing_else(deaf: bool) -> None:
 
 
 def test_the_filter_drops_other_families_neighbours() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     with wired() as wire:
         ear = wire.channel._monitor
         wire.heard(ear)
@@ -286,7 +286,7 @@ def test_the_filters_program_is_whole() -> None:
 
 def test_all_intents_are_written_in_the_kernels_own_words() -> None:
     """What evpnd writes is what a dump shows: adopting it leaves nothing to do."""
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     device = netns.index("vx100")
     intents = {
         intent.fdb_key(device, 0, mac(A)): intent.fdb_value(VTEP2),
@@ -308,7 +308,7 @@ def test_all_intents_are_written_in_the_kernels_own_words() -> None:
 
 
 def test_a_port_s_own_address_becomes_the_bridge_s_without_a_word() -> None:
-    netns.make_vni(100)
+    netns.make_vni(100, beside=False)
     run(f"ip link add p200 type veth peer name h200 address {A}", "ip link set h200 master br100")
     own = FdbEntry(netns.index("h200"), 0x80, 0, mac(A), netns.index("br100"))
     with wired() as wire:
