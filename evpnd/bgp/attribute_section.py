@@ -30,6 +30,10 @@ from evpnd.bgp.attribute_table import (
 from evpnd.errors import Action, ProtocolError
 
 _KIND = OPTIONAL | TRANSITIVE
+_MP_CODES = (MP_REACH, MP_UNREACH)
+# Bounds of the attributes that faultless_items keeps: how many, and how long. They bound what a peer can make us hold.
+_MOST_KNOWN = 1024
+_LONGEST_KNOWN = 256
 
 
 class Attribute(NamedTuple):
@@ -69,7 +73,7 @@ def parse_section(data: bytes, form: Form) -> Section:
     found, errors = _walk(data)
     for attribute, offset in found:
         code = attribute.code
-        if code in (MP_REACH, MP_UNREACH):
+        if code in _MP_CODES:
             if code in placed:  # RFC 7606 section 3 g
                 raise ProtocolError(UPDATE_ERROR, MALFORMED_LIST, message=f"{attribute_name(code)} occurs twice")
             placed[code] = Placed(attribute, offset)
@@ -83,6 +87,38 @@ def parse_section(data: bytes, form: Form) -> Section:
         if error is not None:
             errors.append(error)
     return Section(tuple(kept.values()), placed.get(MP_REACH), placed.get(MP_UNREACH), tuple(errors))
+
+
+def faultless_items(data: bytes, form: Form, known: dict[bytes, Attribute]) -> dict[int, Attribute] | None:
+    """The attributes, by type, of a section without any error or MP attribute; None of every other section.
+
+    Sets of attributes differ in one or two of them, most often. So each one is checked when it comes for the first
+    time, and is in `known` from then on, by its octets. That is right for sections of the same form only.
+    """
+    items: dict[int, Attribute] = {}
+    start, end = 0, len(data)
+    while start + 2 < end:
+        if data[start] & EXTENDED_LENGTH:
+            value = start + 4
+            stop = value + int.from_bytes(data[start + 2 : value], "big")
+        else:
+            value = start + 3
+            stop = value + data[start + 2]
+        octets = data[start:stop]
+        item = known.get(octets)
+        if item is None:
+            item = Attribute(data[start], data[start + 1], data[value:stop])
+            if stop > end or item.code in _MP_CODES or _check(item, form) is not None:
+                return None
+            if len(octets) <= _LONGEST_KNOWN:
+                if len(known) >= _MOST_KNOWN:
+                    known.clear()  # What is still in use is soon back.
+                known[octets] = item
+        if item.code in items:
+            return None
+        items[item.code] = item
+        start = stop
+    return items if start == end else None
 
 
 def encode_items(items: Iterable[Attribute]) -> bytes:
@@ -114,7 +150,7 @@ def _walk(data: bytes) -> tuple[list[tuple[Attribute, int]], list[ProtocolError]
         if stop > end:
             text = f"{attribute_name(code)} runs past the end of the path attributes"
             # RFC 7606 section 3 j: without the NLRI inside, nothing can be treated as withdrawn.
-            action = Action.RESET if code in (MP_REACH, MP_UNREACH) else Action.WITHDRAW
+            action = Action.RESET if code in _MP_CODES else Action.WITHDRAW
             error = ProtocolError(UPDATE_ERROR, LENGTH_ERROR, data[position:], text, action)
             if action is Action.RESET:
                 raise error

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from operator import attrgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from evpnd.bgp.as4 import four_octet_items, two_octet_items
 from evpnd.bgp.aspath import AsPath
-from evpnd.bgp.attribute_section import Attribute, Section, encode_items, parse_section, walk_items
+from evpnd.bgp.attribute_section import Attribute, Section, encode_items, faultless_items, parse_section, walk_items
 from evpnd.bgp.attribute_table import (
     AS_PATH,
     ATTRIBUTES,
@@ -149,7 +149,7 @@ class PathAttributes:
 
 
 _set = object.__setattr__
-_code = attrgetter("code")
+_type_octet: Callable[[bytes], int] = itemgetter(1)  # of an attribute's octets
 
 
 def _is_marked(item: Attribute) -> bool:
@@ -207,43 +207,53 @@ def build(
 
     The same values in the same order give the same object, as long as they are tuples and it is not too long ago.
     """
+    others = tuple(others)
     path = as_path if as_path is None or isinstance(as_path, AsPath) else tuple(as_path)
     try:
-        return _built(tuple(others), origin=origin, as_path=path, **views)  # type: ignore[arg-type]  # see below
+        return _built(others, origin=origin, as_path=path, **views)  # type: ignore[arg-type]  # see below
     except TypeError:  # Lists have no hash.
-        return _built.__wrapped__(tuple(others), origin=origin, as_path=path, **views)
+        return _made(_piece.__wrapped__, others, {"origin": origin, "as_path": path, **views})
 
 
 @lru_cache(maxsize=1024)
 def _built(others: tuple[Attribute, ...], **views: Any) -> PathAttributes:
-    items = list(others)
-    if isinstance(views["as_path"], tuple):
-        views["as_path"] = AsPath.sequence(views["as_path"])
-    for name, value in views.items():
-        row = VIEWS.get(name)
-        if row is None:
-            raise TypeError(f"there is no attribute {name!r}")
-        if value is None or value is False:
-            continue
-        octets = row.write(value)
-        if octets or row.may_be_empty:
-            items.append(Attribute(row.flags, row.code, octets))
-    return PathAttributes(encode_items(sorted(items, key=_code)))
+    return _made(_piece, others, views)
+
+
+def _made(piece: Callable[[str, Any], bytes], others: Iterable[Attribute], views: Mapping[str, Any]) -> PathAttributes:
+    pieces = [item.encode() for item in others]
+    pieces += [octets for name, value in views.items() if (octets := piece(name, value))]
+    pieces.sort(key=_type_octet)
+    return PathAttributes(b"".join(pieces))
+
+
+@lru_cache(maxsize=1024)
+def _piece(name: str, value: Any) -> bytes:
+    """One attribute on the wire; nothing for a value that leaves it out. Sets that differ share most of them."""
+    row = VIEWS.get(name)
+    if row is None:
+        raise TypeError(f"there is no attribute {name!r}")
+    if value is None or value is False:
+        return b""
+    octets = row.write(AsPath.sequence(value) if row.code == AS_PATH and isinstance(value, tuple) else value)
+    return Attribute(row.flags, row.code, octets).encode() if octets or row.may_be_empty else b""
 
 
 class AttributeCache:
     """Interns sets of attributes by their octets: equal sets are one object as long as anybody holds it.
 
-    Weak values hold what is alive; `recent` keeps the last few thousand short sections besides, so that a stream of
-    UPDATEs costs one dict lookup each. One cache serves all sessions of a daemon.
+    Weak references hold what is alive; `recent` keeps the last few thousand short sections besides, so that a stream of
+    UPDATEs costs one dict lookup each. Of a set that is new, only the attributes that are new are checked. One cache
+    serves all sessions of a daemon.
     """
 
     def __init__(self, size: int = 4096) -> None:
         self._size = size
-        self._alive: dict[bool, WeakValueDictionary[bytes, PathAttributes]] = {
-            as4: WeakValueDictionary() for as4 in (True, False)
-        }
+        # References are equal when the sets are. One that dies leaves the dict by itself.
+        self._alive: dict[ref[PathAttributes], ref[PathAttributes]] = {}
+        self._forget = self._alive.pop
         self._recent: dict[Form, dict[bytes, PathAttributes]] = {}
+        self._known: dict[Form, dict[bytes, Attribute]] = {}  # single attributes without error
         self._of_size = {as4: self.recent(Form(as4)) for as4 in (True, False)}
 
     def intern(self, raw: bytes, as4: bool = True) -> PathAttributes:
@@ -262,16 +272,19 @@ class AttributeCache:
     def learn(self, raw: bytes, form: Form) -> PathAttributes | None:
         """The set with these octets if nothing at all is wrong with them, and they hold no MP attribute."""
         try:
-            section = parse_section(raw, form)
+            items = faultless_items(raw, form, self._known.setdefault(form, {}))
         except ProtocolError:
             return None
-        if section.errors or section.reach or section.unreach:
+        if items is None:
             return None
-        return self._hold(raw, section.items, form)
+        attributes = self._hold(raw, tuple(items.values()), form)
+        _set(attributes, "complete", ORIGIN in items and AS_PATH in items)
+        return attributes
 
     def share(self, attributes: PathAttributes) -> PathAttributes:
         """The one object equal to `attributes`, which need not be checked: build() or replace() made it."""
-        return self._alive[attributes.as4].setdefault(attributes.raw, attributes)
+        this = ref(attributes, self._forget)
+        return self._alive.setdefault(this, this)() or attributes
 
     def recent(self, form: Form) -> dict[bytes, PathAttributes]:
         """Sections seen lately on sessions of that form that were without error; always the same dict."""
@@ -282,11 +295,9 @@ class AttributeCache:
         return self._hold(encode_items(section.items), section.items, form)
 
     def _hold(self, raw: bytes, items: tuple[Attribute, ...], form: Form) -> PathAttributes:
-        alive = self._alive[form.as4]
-        attributes = alive.get(raw)
-        if attributes is None:
-            attributes = alive[raw] = PathAttributes(raw, form.as4)
-            _set(attributes, "items", items)
+        new = PathAttributes(raw, form.as4)
+        _set(new, "items", items)
+        attributes = self.share(new)
         if len(raw) <= _LONGEST_RECENT:
             recent = self.recent(form)
             if len(recent) >= self._size:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evpnd.bgp.attribute_section import Attribute, encode_items, parse_section, walk_items
+from evpnd.bgp.attribute_section import Attribute, encode_items, faultless_items, parse_section, walk_items
 from evpnd.bgp.attribute_table import ATTRIBUTES, Form, attribute_name
 from evpnd.errors import Action, ProtocolError
-from tests.bgp.octets import AS_PATH, LOCAL_PREF, ORIGIN, WELL_KNOWN, attribute, mp_reach, mp_unreach
+from tests.bgp.octets import AS_PATH, LOCAL_PREF, ORIGIN, SHORT_PATH, WELL_KNOWN, attribute, mp_reach, mp_unreach
 
 DISCARD, WITHDRAW = Action.DISCARD, Action.WITHDRAW
 INTERNAL, EXTERNAL, OLD = Form(), Form(ebgp=True), Form(as4=False)
@@ -231,3 +231,69 @@ def test_items_of_any_length_come_back(items: list[tuple[int, int, bytes]]) -> N
     octets = encode_items(Attribute(*item) for item in items)
     assert [item.value for item in walk_items(octets)] == [value for _, _, value in items]
     assert encode_items(walk_items(octets)) == octets
+
+
+# Sections without error, whose attributes may be known
+
+PIECES = [
+    ORIGIN,
+    AS_PATH,
+    SHORT_PATH,
+    LOCAL_PREF,
+    attribute(0x40, 6),
+    attribute(0xC0, 16, bytes(16)),
+    attribute(0xD0, 16, bytes(16)),
+    attribute(0xC0, 17, PATH4),
+    attribute(0xE0, 250, b"opaque"),
+    attribute(0xD0, 251, b"opaque" * 50),
+    mp_reach(),
+    mp_unreach(),
+]
+
+
+@given(
+    st.sampled_from([INTERNAL, EXTERNAL, OLD, Form(False, True)]),
+    st.lists(st.sampled_from(PIECES), max_size=6),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=3),
+    st.integers(0, 4),
+)
+@example(INTERNAL, [ORIGIN, AS_PATH, LOCAL_PREF], [], 0)
+@example(INTERNAL, [AS_PATH, ORIGIN], [], 2)  # two octets of the last one are there,
+@example(INTERNAL, [AS_PATH, ORIGIN], [], 1)  # its header,
+@example(INTERNAL, [AS_PATH, attribute(0xD0, 250)], [], 1)  # or all but one of a long one's
+@example(INTERNAL, [ORIGIN, AS_PATH, ORIGIN], [], 0)
+@example(INTERNAL, [ORIGIN, mp_reach()], [], 0)
+def test_faultless_is_what_parses_without_error(
+    form: Form, pieces: list[bytes], changes: list[tuple[int, int]], left_out: int
+) -> None:
+    known: dict[bytes, Attribute] = {}
+    for piece in PIECES:
+        faultless_items(piece, form, known)
+    octets = bytearray(b"".join(pieces))
+    for at, value in changes if octets else ():
+        octets[at % len(octets)] = value
+    data = bytes(octets[: len(octets) - left_out])
+    try:
+        section = parse_section(data, form)
+    except ProtocolError:
+        expected = None
+    else:
+        wrong = section.errors or section.reach or section.unreach
+        expected = None if wrong else {item.code: item for item in section.items}
+    for _ in range(2):
+        try:
+            found = faultless_items(data, form, known)
+        except ProtocolError:
+            found = None
+        assert found == expected
+        assert found is None or encode_items(found.values()) == data
+
+
+def test_only_short_attributes_are_known_and_not_many() -> None:
+    known: dict[bytes, Attribute] = {}
+    for number in range(3000):
+        assert faultless_items(ORIGIN + attribute(0xC0, 8, number.to_bytes(4, "big")), INTERNAL, known) is not None
+        assert len(known) <= 1024
+    known.clear()
+    assert faultless_items(ORIGIN + attribute(0xD0, 8, bytes(400)), INTERNAL, known) is not None
+    assert list(known) == [ORIGIN]

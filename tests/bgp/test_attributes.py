@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,12 @@ def test_equal_values_build_equal_sets_whatever_holds_them() -> None:
     assert build(as_path=[65001, 65002], extended_communities=communities) == first
     assert build(as_path=iter((65001, 65002)), extended_communities=iter(communities)) == first
     assert build(as_path=(65001, 65002), extended_communities=()) != first
+
+
+def test_others_are_kept_beside_values_without_hash() -> None:
+    others = [Attribute(0xC0, 100, b"x")]
+    expected = build(others=others, communities=(1, 2))
+    assert build(others=iter(others), communities=[1, 2]) == expected
 
 
 def test_build_refuses_names_it_does_not_know() -> None:
@@ -179,7 +186,7 @@ def test_cache_is_bounded_and_remembers_what_is_alive() -> None:
     assert cache.intern(build(local_pref=0).raw) is kept
     cache.recent(Form()).clear()
     gc.collect()
-    assert len(cache._alive[True]) == 1
+    assert len(cache._alive) == 1
 
 
 def test_long_sets_are_not_kept_for_nothing() -> None:
@@ -189,7 +196,7 @@ def test_long_sets_are_not_kept_for_nothing() -> None:
     assert cache.intern(raw) is found
     del found
     gc.collect()
-    assert not cache._alive[True]
+    assert not cache._alive
 
 
 @pytest.mark.parametrize(
@@ -216,6 +223,31 @@ def test_cache_keeps_forms_apart() -> None:
     assert cache.intern(ORIGIN + SHORT_PATH, as4=False).as_path.asns() == (65001,)
     with pytest.raises(ProtocolError):
         cache.intern(ORIGIN + SHORT_PATH, as4=True)
+
+
+def test_attributes_known_of_one_form_are_not_of_another() -> None:
+    cache = AttributeCache()
+    assert cache.learn(WELL_KNOWN, Form()) is not None
+    assert cache.learn(WELL_KNOWN, Form(ebgp=True)) is None  # LOCAL_PREF, RFC 7606 section 7.5
+
+
+def test_peer_that_never_repeats_itself_makes_nothing_grow() -> None:
+    cache = AttributeCache(size=100)
+
+    def most(first: int, count: int) -> int:
+        tracemalloc.reset_peak()
+        for number in range(first, first + count):
+            unknown = attribute(0xC0, 100 + number % 100, number.to_bytes(200, "big"))
+            assert cache.learn(WELL_KNOWN + unknown, Form()) is not None
+        return tracemalloc.get_traced_memory()[1]
+
+    tracemalloc.start()
+    try:
+        early, late = most(0, 3000), most(3000, 9000)
+    finally:
+        tracemalloc.stop()
+    assert late < early * 1.1
+    assert len(cache._alive) <= 100
 
 
 @given(st.binary(max_size=60), st.booleans())
