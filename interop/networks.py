@@ -176,15 +176,20 @@ def echoes(node: LabNode) -> int:
 
 
 class Ping:
-    """A ping that runs until it is ended, and then tells how many packets were lost."""
+    """A ping that runs until it is ended, and then tells which answers came, and when."""
 
     def __init__(self, node: LabNode, address: str, *, interval: float = 0.05) -> None:
-        self._node, self._file = node, f"/tmp/ping-{address}"
-        command = f"ping -n -i {interval} {address} </dev/null >{self._file} 2>&1 & echo $!"
+        self._node, self._file = node, f"/tmp/ping-{node.name}-{address}"  # pods may share a file system
+        command = f"ping -n -D -i {interval} {address} </dev/null >{self._file} 2>&1 & echo $!"
         self._number = int(node.run(command))
 
     def end(self) -> tuple[int, int]:
         """(sent, lost), but for the last one, which may still be under way."""
+        sent, came = self.answers()
+        return sent, sent - len(came)
+
+    def answers(self) -> tuple[int, dict[int, float]]:
+        """End it: how many were sent, and the time of each answer by its number; without the last one."""
         text = self._node.run(
             f"kill -INT {self._number}\n"
             f"for i in $(seq 100); do grep -q transmitted {self._file} && break; sleep 0.05; done; cat {self._file}"
@@ -192,8 +197,11 @@ class Ping:
         found = re.search(r"(\d+) packets transmitted", text)
         assert found, f"{self._node.name}: no result of ping: {text!r}"
         sent = int(found[1]) - 1
-        came = set(map(int, re.findall(r" icmp_seq=(\d+) ", text)))
-        return sent, len(set(range(1, sent + 1)) - came)
+        came: dict[int, float] = {}
+        for when, number in re.findall(r"^\[([\d.]+)\] .* bytes from .* icmp_seq=(\d+) ", text, re.MULTILINE):
+            if int(number) <= sent:
+                came.setdefault(int(number), float(when))
+        return sent, came
 
 
 def unharmed(ping: Ping, told: str) -> None:
