@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from interop.container import REPOSITORY
 
 UML = REPOSITORY / "interop/uml"
+UML_DOCKER = REPOSITORY / "interop/uml-docker"
 
 _PROBES = {
     "vrf": "ip link add probe type vrf table 10",

@@ -8,6 +8,7 @@ Must not know: checks, what is printed of them.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -17,11 +18,15 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from interop.clab import with_delays
 from interop.topology import Topology
 
 _FAILED = re.compile(r'Failed to execute command|level=fatal|FATA|"?failed (?:pre-)?deploy')
+
+
+_LOCK = Path("/run/lock/evpnd-containerlab")
 
 
 class DeploymentError(Exception):
@@ -39,13 +44,19 @@ class Deployment:
         self._images = images
         self._namespaces: set[str] = set()
         self._before: set[str] = set()
+        self._turn: IO[str] | None = None
 
-    def deploy(self, delay: int = 0) -> None:
-        found = self._containers()
-        if found:
+    def claim(self) -> None:
+        """Wait for other deployments on this machine: what one leaves behind is told by what was there before."""
+        self._turn = _LOCK.open("w")
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        if self._containers():
             told = f"sudo containerlab destroy --cleanup -t {self._file}"
             raise DeploymentError(f"{self._topology.name} is deployed already (clab-{self._topology.name}-*): {told}")
         self._before = self._traces()
+
+    def deploy(self, delay: int = 0) -> None:
+        """All nodes; those with a daemon `delay` seconds apart."""
         file = self._delayed(delay) if delay else self._file
         output = self._run([self._containerlab, "deploy", "-t", str(file.resolve())])
         self._namespaces = set(self._network_namespaces())
@@ -73,6 +84,8 @@ class Deployment:
                 subprocess.run(["docker", "rm", "-f", container], capture_output=True)
             (self._file.parent / f".{self._file.name}.bak").unlink(missing_ok=True)
             shutil.rmtree(self._work, ignore_errors=True)
+            if self._turn is not None:
+                self._turn.close()
         return left
 
     def _run(self, command: Sequence[str]) -> str:
