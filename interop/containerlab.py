@@ -77,8 +77,7 @@ class Runner:
             print(f"  this machine's kernel has no {', '.join(lacking)}: containerlab and Docker in User-Mode Linux")
             self._elsewhere(run, {node.image for node in topology.nodes.values()})
             return run, len(suite.checks) + 1
-        work = Path(tempfile.mkdtemp(prefix="evpnd-containerlab-"))
-        deployment = Deployment(self._containerlab, file, topology, self._images, work)
+        deployment = Deployment(self._containerlab, file, topology, self._images)
         try:
             deployment.claim()
         except DeploymentError as error:
@@ -146,6 +145,7 @@ def main() -> None:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         sys.exit(2)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     runner, rows, failed = Runner(containerlab, images, options), [], 0
     try:
         for file in files:

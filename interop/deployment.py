@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,17 +35,16 @@ class DeploymentError(Exception):
 
 
 class Deployment:
-    """One topology and its description on disk; `work` takes what containerlab writes."""
+    """One topology and its description on disk."""
 
-    def __init__(
-        self, containerlab: str, file: Path, topology: Topology, images: Mapping[str, str], work: Path
-    ) -> None:
-        self._containerlab, self._file, self._topology, self._work = containerlab, file, topology, work
+    def __init__(self, containerlab: str, file: Path, topology: Topology, images: Mapping[str, str]) -> None:
+        self._containerlab, self._file, self._topology = containerlab, file, topology
         self._environment = {**os.environ, **images, "CLAB_VERSION_CHECK": "disable"}
         self._images = images
         self._namespaces: set[str] = set()
         self._before: set[str] = set()
         self._turn: IO[str] | None = None
+        self._work = Path()
 
     def claim(self) -> None:
         """Wait for other deployments on this machine: what one leaves behind is told by what was there before."""
@@ -53,6 +53,7 @@ class Deployment:
         if self._containers():
             told = f"sudo containerlab destroy --cleanup -t {self._file}"
             raise DeploymentError(f"{self._topology.name} is deployed already (clab-{self._topology.name}-*): {told}")
+        self._work = Path(tempfile.mkdtemp(prefix="evpnd-containerlab-"))  # takes what containerlab writes
         self._before = self._traces()
 
     def deploy(self, delay: int = 0) -> None:

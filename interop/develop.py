@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         again = [sys.executable, "-m", "interop.lab", *(arguments if arguments is not None else sys.argv[1:])]
         sys.exit(subprocess.run(abilities.elsewhere(again)).returncode)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     seed = options.seed if options.seed is not None else random.randrange(1000)
     try:
         sys.exit(_run(suite, topology, options, seed))
