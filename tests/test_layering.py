@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[set[str], str]] = {
     "evpnd.bgp.session": ({"asyncio", "socket"}, "the TCP connections of one peer"),
     "evpnd.bgp.listener": ({"asyncio", "socket"}, "the listening sockets"),
     "evpnd.fib.channel": ({"asyncio", "socket"}, "the netlink sockets"),
+    "evpnd.fib.survey": ({"asyncio"}, "reads the kernel's tables a piece a turn of the loop"),
     "evpnd.fib.kernel": ({"asyncio"}, "puts the netlink sockets and timers on the loop"),
     "evpnd.demo.namespaces": ({"pyroute2"}, "a program of its own beside the daemon: makes devices"),
     "evpnd.demo.ping": ({"socket"}, "a program of its own beside the daemon: sends echoes"),

@@ -1,4 +1,5 @@
-"""Compares a whole dump of the kernel's FDB with the mirror: at start, after an overrun, and now and then.
+"""Compares what the kernel's FDB holds with the mirror: all of it at start, after an overrun, and now and then, or what
+it says of some keys.
 
 Fed one entry at a time while the daemon goes on working: whatever changes meanwhile is in `mirror.witness` and is left
 to the messages that told of it. Entries of ours that nobody desires are adopted (RFC 4724: kept until swept). Must not
@@ -7,27 +8,47 @@ do I/O.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
-from evpnd.fib.intent import ALTERED, FLOOD, LOST, STICKY_LOST, device_of, fdb_key_of, fdb_value
-from evpnd.fib.mirror import BRIDGE_HALF, DEVICE_HALF, LocalEntry, is_foreign, local_entry, local_key
-from evpnd.fib.neighbour import NTF_EXT_LEARNED, NTF_STICKY, ZERO_MAC, FdbEntry
+from evpnd.fib.intent import ALTERED, FDB, FLOOD, KINDS, LOST, STICKY_LOST, device_of, fdb_key_of, fdb_value
+from evpnd.fib.mirror import BRIDGE_HALF, DEVICE_HALF, LocalEntry, is_foreign, local_entry, local_key, split_local_key
+from evpnd.fib.neighbour import NTF_EXT_LEARNED, NTF_MASTER, NTF_SELF, NTF_STICKY, ZERO_MAC, FdbEntry, encode_fdb
+from evpnd.fib.netlink import NLM_F_REQUEST, RTM_GETNEIGH
 from evpnd.fib.reconcile import Reconciler
 
 _STEP = 2000
+_DATAGRAM = 64  # keys a datagram: their answers fit into a socket's buffer of the usual size
+_SCOPE_SIZE = KINDS[FDB].scope_size
+_MAC_AT = 32  # nlmsghdr 16, ndmsg 12, attribute header 4
 
 _PLAIN, _STICKY, _ALTERED = 0, 1, 2
 _MARKS = (LOST, STICKY_LOST, ALTERED)  # what is left of an entry when only the bridge's half is there
 
 
 class Audit:
-    """One comparison: `feed` every entry of the dump, then exhaust `finish`."""
+    """One comparison: `feed` every entry that was read, then exhaust `finish`."""
 
-    __slots__ = ("_bridge_halves", "_device_halves", "_foreign", "_local", "_mirror", "_reconciler")
+    __slots__ = (
+        "_bridge_halves",
+        "_device_halves",
+        "_foreign",
+        "_keys",
+        "_local",
+        "_mirror",
+        "_reconciler",
+        "cut",
+        "left",
+    )
 
-    def __init__(self, reconciler: Reconciler, in_flight: Iterable[bytes] = ()) -> None:
-        """`in_flight`: keys about which requests are on their way."""
+    def __init__(
+        self, reconciler: Reconciler, in_flight: Iterable[bytes] = (), keys: Sequence[bytes] | None = None
+    ) -> None:
+        """`in_flight`: keys about which requests are on their way. `keys`: the kernel was asked for these alone."""
+        self.cut: set[int] = set()  # VXLAN devices that were left out
+        self.left: list[bytes] = []  # keys that may be there, and are still to be compared
+        self._keys = keys
         self._reconciler = reconciler
         self._mirror = reconciler.mirror
         self._mirror.witness = set(in_flight)
@@ -85,10 +106,14 @@ class Audit:
 
     def finish(self) -> Iterator[None]:
         """Bring the mirror to what the dump said, in steps: the daemon may do other things between two of them."""
-        for work in (self._settle_local(), self._settle_foreign(), self._settle_owned(), self._settle_missing()):
+        last = (
+            (self._settle_gone(), self._settle_lacking()) if self._keys is None else (self._settle_asked(self._keys),)
+        )
+        for work in (self._settle_local(), self._settle_foreign(), self._settle_owned(), *last):
             for count, _ in enumerate(work, 1):
                 if count % _STEP == 0:
                     yield
+            yield
 
     def close(self) -> None:
         self._mirror.witness = None
@@ -113,7 +138,7 @@ class Audit:
                     with self._by_itself():
                         mirror.occupy(bridge, key, entry)
                 yield
-        for bridge in list(mirror.occupied):
+        for bridge in list(mirror.occupied) if self._keys is None else ():
             for key in mirror.occupied.get(bridge, {}).keys() - self._local.get(bridge, {}).keys():
                 if not self._is_fresher((bridge, key)):
                     with self._by_itself():
@@ -122,9 +147,12 @@ class Audit:
 
     def _settle_foreign(self) -> Iterator[None]:
         mirror = self._mirror
-        for key in mirror.foreign.keys() - self._foreign.keys():
-            if not self._is_fresher(key) and key in mirror.foreign:
+        for key in list(mirror.foreign) if self._keys is None else self._keys:
+            gone = key in mirror.foreign and key not in self._foreign and self._covers(key)
+            if gone and not self._is_fresher(key):
                 mirror.forget_foreign(key, 0)
+            elif self._keys is None and not self._covers(key):
+                self.left.append(key)
             yield
         for key, halves in self._foreign.items():
             if not self._is_fresher(key) and key not in mirror.owned:
@@ -169,14 +197,46 @@ class Audit:
         elif wanted != value and not self._waits(key):
             reconciler.dirty[key] = None
 
-    def _settle_missing(self) -> Iterator[None]:
-        owned, reconciler = self._mirror.owned, self._reconciler
-        for key in owned.keys() - self._device_halves.keys() - self._bridge_halves.keys():
-            if key in owned and not self._is_fresher(key):
-                del owned[key]
+    def _covers(self, key: bytes) -> bool:
+        """Would it have been told if it were there? (A device asked for its flood list tells the first of it only.)"""
+        if self._keys is not None:
+            return key[0] != FLOOD
+        return not self.cut or device_of(key) not in self.cut
+
+    def _is_missing(self, key: bytes) -> bool:
+        return key not in self._device_halves and key not in self._bridge_halves and not self._is_fresher(key)
+
+    def _settle_gone(self) -> Iterator[None]:
+        owned, desired = self._mirror.owned, self._reconciler.desired
+        for key in list(owned):
+            if self._covers(key):
+                if self._is_missing(key):
+                    owned.pop(key, None)
+            elif key[0] != FLOOD or key in desired:
+                self.left.append(key)
             yield
-        for key in reconciler.desired.keys() - owned.keys():
-            if not self._waits(key):
+
+    def _settle_lacking(self) -> Iterator[None]:
+        owned, reconciler = self._mirror.owned, self._reconciler
+        for key in list(reconciler.desired):
+            if key not in owned:
+                if not self._covers(key):
+                    self.left.append(key)
+                elif not self._waits(key):
+                    reconciler.dirty[key] = None
+            yield
+
+    def _settle_asked(self, keys: Sequence[bytes]) -> Iterator[None]:
+        """What is not there may be written now. (To write a flood entry again that is there does no harm.)"""
+        mirror, reconciler = self._mirror, self._reconciler
+        for key in keys:
+            wanted = reconciler.desired.get(key)
+            if self._is_missing(key):
+                if wanted is not None and key not in mirror.foreign:
+                    mirror.owned[key] = LOST
+                elif self._covers(key):
+                    mirror.owned.pop(key, None)
+            if wanted is not None and mirror.owned.get(key) != wanted:
                 reconciler.dirty[key] = None
             yield
 
@@ -184,3 +244,30 @@ class Audit:
         """Is it known why this is not in the kernel?"""
         reconciler = self._reconciler
         return key in reconciler.failures or key in reconciler.yielded or key in reconciler.held.get(device_of(key), ())
+
+
+def questions(keys: Iterable[bytes]) -> list[bytes]:
+    """Datagrams that ask for both halves of each of these, or for the head of the flood list."""
+    asked = [_question(key) for key in keys]
+    return [b"".join(asked[i : i + _DATAGRAM]) for i in range(0, len(asked), _DATAGRAM)]
+
+
+def _question(key: bytes) -> bytes:
+    template = _question_template(key[:_SCOPE_SIZE])
+    return (ZERO_MAC if key[0] == FLOOD else key[_SCOPE_SIZE:]).join(template)
+
+
+@lru_cache(maxsize=4096)
+def _question_template(scope: bytes) -> tuple[bytes, ...]:
+    ifindex = device_of(scope)
+    head, tail = _ask(FdbEntry(ifindex, 0, NTF_SELF, ZERO_MAC))
+    if scope[0] == FLOOD:
+        return head, tail
+    vlan, _ = split_local_key(scope[-2:])
+    first, between = _ask(FdbEntry(ifindex, 0, NTF_MASTER, ZERO_MAC, 0, vlan))
+    return first, between + head, tail
+
+
+def _ask(entry: FdbEntry) -> tuple[bytes, bytes]:
+    message = encode_fdb(entry, RTM_GETNEIGH, NLM_F_REQUEST)
+    return message[:_MAC_AT], message[_MAC_AT + len(ZERO_MAC) :]

@@ -19,16 +19,16 @@ from typing import Any, Protocol
 from evpnd.errors import NetlinkError
 from evpnd.fib import netlink
 from evpnd.fib.address import Addresses, encode_address_dump, taken
-from evpnd.fib.audit import Audit
 from evpnd.fib.channel import Channel, Overrun
 from evpnd.fib.devices import Devices
 from evpnd.fib.discovery import Known, VniDevice, discover, unusable
 from evpnd.fib.intent import fdb_key_of
 from evpnd.fib.link import Link, encode_link_dump
 from evpnd.fib.mirror import LocalEntry, Mirror, split_local_key
-from evpnd.fib.neighbour import NTF_MASTER, NTF_SELF, decode_fdb, decode_fdb_dump, encode_fdb_dump
+from evpnd.fib.neighbour import NTF_MASTER, NTF_SELF, decode_fdb
 from evpnd.fib.netlink import Message, Refusal, split_messages
-from evpnd.fib.reconcile import Batch, Failure, Reconciler
+from evpnd.fib.reconcile import Batch, Failure, Reconciler, take
+from evpnd.fib.survey import SLICE, Survey
 
 BATCH = 4096  # keys in a batch at most: how long a change may wait for those before it
 INLINE = 64  # batches up to this size are sent at once, bigger ones by the worker thread
@@ -36,6 +36,7 @@ PIPELINE = 2  # batches with the worker: one being sent, one ready
 DEAF_FROM = 512  # deletes in a batch from which their echoes are not worth reading
 EVENTS_A_TURN = 1024
 WHOLE_DUMPS = 3  # how often devices and addresses are read anew at once when they change meanwhile
+WHOLE_SEARCHES = 3  # the same of large tables that shrink meanwhile: the kernel skips some then
 AUDIT_DUTY = 50  # an audit is as long ago as this many times its length, at least, before the next one for no reason
 RECENT = 256  # batches after which the monitor is read although it has not said anything
 
@@ -76,6 +77,12 @@ class Kernel:
         self._channel: Channel | None = None
         self._in_flight: deque[Batch] = deque()
         self._deaf = False
+        self._survey: Survey | None = None
+        self._missed = True  # something may have happened in the kernel that nobody has told and nobody has looked for
+        self._search: asyncio.Task[None] | None = None
+        self._proof: asyncio.Task[None] | None = None
+        self._sweep_waits = False
+        self._deletes = 0
         self._audit_task: asyncio.Task[None] | None = None
         self._audit_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
@@ -105,21 +112,25 @@ class Kernel:
                 errno.EPERM, "the kernel's tables can't be written: CAP_NET_ADMIN is missing; run as root"
             )
         self._channel.listen(self._on_events)
+        self._survey = Survey(self._channel, self._reconciler, self._sent_keys)
         self._audit_task = self._loop.create_task(self._audit())  # so that no other one begins beside it
         try:
             await self._audit_task
         finally:
             self._audit_task = None
         self._schedule_audit(self._resync_interval_s)
+        if self._mirror.unread:
+            self._search = self._loop.create_task(self._search_unread(self._survey))
 
     async def close(self) -> None:
         """Stop; what is in the kernel stays there."""
         for timer in (self._audit_timer, self._retry_timer):
             if timer is not None:
                 timer.cancel()
-        if self._audit_task is not None:
-            self._audit_task.cancel()
-            await asyncio.gather(self._audit_task, return_exceptions=True)
+        tasks = [task for task in (self._audit_task, self._search, self._proof) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         channel, self._channel = self._channel, None
         if channel is not None:
             while self._in_flight:
@@ -148,7 +159,13 @@ class Kernel:
     @property
     def settled(self) -> bool:
         """Nothing is waiting to be sent, and nothing is on its way."""
-        return not self._reconciler.dirty and not self._in_flight and self._audit_task is None
+        reconciler = self._reconciler
+        return not (reconciler.dirty or reconciler.unproven or self._in_flight or self._proof or self._reads)
+
+    @property
+    def _reads(self) -> bool:
+        """Tables are being read, which may hold up requests."""
+        return self._audit_task is not None or self._search is not None
 
     def local_macs(self, bridge: int) -> list[tuple[int, bytes, LocalEntry]]:
         """(VLAN, MAC, where) of the MACs to advertise of one bridge."""
@@ -172,6 +189,7 @@ class Kernel:
             "waiting": sum(map(len, reconciler.held.values())),
             "yielded": len(reconciler.yielded),
             "stale": reconciler.stale,
+            "unread": len(self._mirror.unread),
             "foreign": len(self._mirror.foreign),
             "local": sum(map(len, self._mirror.occupied.values())),
             **self._counters,
@@ -191,11 +209,19 @@ class Kernel:
                 self._send(self._channel, batch)
         if len(self._reconciler.recent) > RECENT:
             self._loop.call_soon(self._on_events)
+        if self._reconciler.unproven and self._proof is None and self._survey is not None:
+            self._proof = self._loop.create_task(self._prove(self._survey))
         if self._reconciler.failures and self._retry_timer is None:
             self._retry_timer = self._loop.call_later(1.0, self._retry)
 
     def sweep(self, keep: Iterable[int] = ()) -> int:
-        """Remove adopted entries that nobody desired since; `keep`: devices whose entries stay. How many they are."""
+        """Remove adopted entries that nobody desired since; `keep`: devices whose entries stay. How many they are.
+
+        While they are still being searched for this waits: a table that shrinks meanwhile hides some.
+        """
+        if self._search is not None:
+            self._sweep_waits = True
+            return 0
         count = self._reconciler.sweep(keep)
         self.flush()
         return count
@@ -209,7 +235,8 @@ class Kernel:
     def _send(self, channel: Channel, batch: Batch) -> None:
         self._counters["batches"] += 1
         self._counters["requests"] += len(batch)
-        if len(batch) <= INLINE and not self._in_flight:
+        self._deletes += batch.deletes
+        if len(batch) <= INLINE and not self._in_flight and not self._reads:
             try:
                 self._settle(batch, channel.send(batch.datagrams))
             except (OSError, NetlinkError) as error:
@@ -264,9 +291,11 @@ class Kernel:
                     self._on_message(channel, message)
         except Overrun:
             self._counters["overruns"] += 1
+            self._missed = True
             self.resync(self._resync_took_s)  # at most half of the time, should this go on
         except NetlinkError as error:
             _log.warning("netlink event: %s", error)
+            self._missed = True
             self.resync(1.0)
         self._counters["events"] += count
         self._digest(caught_up=count < EVENTS_A_TURN)
@@ -357,24 +386,65 @@ class Kernel:
             self._schedule_audit(max(self._resync_interval_s, AUDIT_DUTY * self._resync_took_s))
 
     async def _audit(self) -> None:
-        channel = self._channel
-        if channel is None:
+        channel, survey = self._channel, self._survey
+        if channel is None or survey is None:
             return
         began = time.monotonic()
         await self._read(channel, encode_link_dump(), self._devices)
         await self._read(channel, encode_address_dump(), self._addresses)
         self._reconciler.absorb()
-        audit = Audit(self._reconciler, [key for batch in self._in_flight for key in batch.keys])
+        missed, self._missed = self._missed, False
         try:
-            await channel.dump(encode_fdb_dump(), lambda data: _feed(audit, data))
-            for _ in audit.finish():
-                await asyncio.sleep(0)
-        finally:
-            audit.close()
+            audit = await survey.compare()
+            self._mirror.unread &= audit.cut
+            if missed:
+                self._mirror.unread |= audit.cut
+            await survey.compare_left(audit.left)
+        except BaseException:
+            self._missed |= missed
+            raise
         self._counters["resyncs"] += 1
         self._resync_took_s = time.monotonic() - began
         self._digest()
         self._owner.resynced()
+        self.flush()
+
+    async def _prove(self, survey: Survey) -> None:
+        """Ask about what is to be written to tables that were not read."""
+        try:
+            while self._reconciler.unproven:
+                keys = take(self._reconciler.unproven, SLICE)
+                try:
+                    await survey.ask(keys)
+                except (NetlinkError, OSError) as error:
+                    _log.warning("the kernel does not answer: %s", error)
+                    self._reconciler.unproven.update(dict.fromkeys(keys))
+                    await asyncio.sleep(1.0)
+                self._digest()
+        finally:
+            self._proof = None
+
+    async def _search_unread(self, survey: Survey) -> None:
+        """Find what an earlier run left in tables that were too large to be read at start."""
+        devices = set(self._mirror.unread)
+        try:
+            for _ in range(WHOLE_SEARCHES):
+                overruns, deletes = self._counters["overruns"], self._deletes
+                await survey.search(devices, self._on_unknown)
+                if deletes == self._deletes:
+                    break
+            if not self._missed and overruns == self._counters["overruns"]:
+                self._mirror.unread -= devices
+        except (NetlinkError, OSError) as error:
+            _log.warning("what an earlier run left can't be searched for: %s", error)
+        finally:
+            self._search = None
+        self._digest()
+        if self._sweep_waits:
+            _log.info("removing %d kernel entries of an earlier run that no peer confirmed", self.sweep())
+
+    def _on_unknown(self, keys: list[bytes]) -> None:
+        self._reconciler.unproven.update(dict.fromkeys(keys))
         self.flush()
 
     async def _read(self, channel: Channel, request: bytes, reader: Devices | Addresses) -> None:
@@ -387,11 +457,8 @@ class Kernel:
         if not reader.finish():
             self.resync(1.0)
 
-
-def _feed(audit: Audit, data: bytes) -> bool:
-    entries, ended = decode_fdb_dump(data)
-    audit.feed(entries)
-    return ended
+    def _sent_keys(self) -> list[bytes]:
+        return [key for batch in self._in_flight for key in batch.keys]
 
 
 def _attribute(refusals: list[Refusal]) -> list[tuple[bytes, int, str, bool]]:

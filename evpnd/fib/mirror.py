@@ -85,7 +85,7 @@ class Notes:
 class Mirror:
     """The kernel's state, by kinds."""
 
-    __slots__ = ("foreign", "links", "notes", "occupied", "owned", "shared_floods", "vxlan_ports", "witness")
+    __slots__ = ("foreign", "links", "notes", "occupied", "owned", "shared_floods", "unread", "vxlan_ports", "witness")
 
     def __init__(self) -> None:
         self.links: dict[int, Link] = {}
@@ -94,6 +94,7 @@ class Mirror:
         self.foreign: dict[bytes, int] = {}  # intent key: the halves that somebody else made by hand
         self.shared_floods: set[int] = set()  # VXLAN devices with flood entries of others
         self.occupied: dict[int, dict[bytes, LocalEntry]] = {}  # bridge: local key: entry
+        self.unread: set[int] = set()  # VXLAN devices whose entries nobody has read yet: they may hold any
         self.notes = Notes()
         self.witness: set[bytes | tuple[int, bytes]] | None = None  # what changes while an audit reads a dump
 
@@ -121,6 +122,7 @@ class Mirror:
         self.notes.links[ifindex] = None
         self._place(ifindex, old, None)
         self.shared_floods.discard(ifindex)
+        self.unread.discard(ifindex)
         for key, entry in self.occupied.pop(ifindex, {}).items():
             if entry.state != "permanent":
                 self.notes.local[ifindex, key] = None

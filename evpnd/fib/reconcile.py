@@ -47,7 +47,7 @@ class Batch:
 class Reconciler:
     """desired against mirror.owned, for dirty keys."""
 
-    __slots__ = ("desired", "dirty", "failures", "held", "mirror", "recent", "swept", "yielded")
+    __slots__ = ("desired", "dirty", "failures", "held", "mirror", "recent", "swept", "unproven", "yielded")
 
     def __init__(self, mirror: Mirror) -> None:
         self.mirror = mirror
@@ -57,6 +57,7 @@ class Reconciler:
         self.held: dict[int, dict[bytes, None]] = {}  # device: keys that wait for it to be a port of a bridge
         self.yielded: set[bytes] = set()  # desired, but a local port has the MAC and nobody asked for it since
         self.recent: list[list[bytes]] = []  # keys sent to a kernel in a state that is not yet read of
+        self.unproven: dict[bytes, None] = {}  # of tables that were not read: to be asked about before they are written
         self.swept = False  # before, entries adopted from an earlier run stay although not desired
 
     def set(self, key: bytes, value: bytes) -> None:
@@ -140,7 +141,7 @@ class Reconciler:
 
         What is planned counts as held by the kernel from here on; `settle` takes back what it refused.
         """
-        keys = self._take(limit)
+        keys = take(self.dirty, limit)
         adds: dict[int, list[bytes]] = {}
         deletes: dict[int, list[bytes]] = {}
         sent: list[bytes] = []
@@ -182,6 +183,9 @@ class Reconciler:
                 continue
             if failures and key in failures and failures[key].retry_at > now:
                 continue
+            if writer.unread and held is None:
+                self.unproven[key] = None
+                continue
             adds.setdefault(writer.order, []).append(key[scope_size:].join(writer.add(value, held)))
             owned[key] = value
             sent.append(key)
@@ -195,17 +199,6 @@ class Reconciler:
             requests += deletes[order]
         datagrams = [b"".join(requests[i : i + DATAGRAM]) for i in range(0, len(requests), DATAGRAM)]
         return Batch(datagrams, sent, removed)
-
-    def _take(self, limit: int) -> list[bytes]:
-        dirty = self.dirty
-        if len(dirty) <= limit:
-            keys = list(dirty)
-            dirty.clear()
-            return keys
-        keys = list(islice(dirty, limit))
-        for key in keys:
-            del dirty[key]
-        return keys
 
     def _forget_trouble(self, key: bytes) -> None:
         """An intent is no more, or is in the kernel."""
@@ -282,6 +275,18 @@ class Reconciler:
                 self.dirty[key] = None
 
 
+def take(keys: dict[bytes, None], limit: int) -> list[bytes]:
+    """Some of the keys, which are then no longer there."""
+    if len(keys) <= limit:
+        taken = list(keys)
+        keys.clear()
+        return taken
+    taken = list(islice(keys, limit))
+    for key in taken:
+        del keys[key]
+    return taken
+
+
 class _Writer:
     """What is the same for all keys of one scope: is the device there, and the templates of its requests."""
 
@@ -299,6 +304,7 @@ class _Writer:
         "shared",
         "size",
         "template",
+        "unread",
     )
 
     def __init__(self, mirror: Mirror, scope: bytes, size: int) -> None:
@@ -314,6 +320,7 @@ class _Writer:
         self.occupied = mirror.occupied.get(self.bridge, _NOBODY)
         self.guarded = bool(self.occupied or mirror.foreign)
         self.shared = self.ifindex in mirror.shared_floods
+        self.unread = self.ifindex in mirror.unread
         self.last: bytes | None = None
         self.template: Template = ()
 

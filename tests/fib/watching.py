@@ -47,11 +47,14 @@ class Watcher:
 
 
 @asynccontextmanager
-async def watching(**options: Any) -> AsyncIterator[tuple[Kernel, Watcher]]:
+async def watching(*, searched: bool = True, **options: Any) -> AsyncIterator[tuple[Kernel, Watcher]]:
+    """`searched`: all is known that the kernel holds, of large tables too."""
     watcher = Watcher()
     kernel = Kernel(asyncio.get_running_loop(), watcher, **options)
     await kernel.start()
     try:
+        while searched and not kernel.settled:
+            await asyncio.sleep(0.001)
         yield kernel, watcher
     finally:
         await kernel.close()
