@@ -44,6 +44,8 @@ OTHER_TYPES = "types 1, 4 and 5 of the peer are kept"
 REFLECTED = "peer reflects between two evpnds"
 REFLECTS = "evpnd reflects for the peer"
 DEVICE = "VXLAN device goes and comes back"
+ISOLATION = "nothing of one VNI arrives in another"
+NO_LOSS = "evpnd is killed under a ping: no packet lost"
 CLEAN = "tshark finds nothing malformed"
 
 FEATURES = (
@@ -65,8 +67,19 @@ FEATURES = (
     REFLECTED,
     REFLECTS,
     DEVICE,
+    ISOLATION,
+    NO_LOSS,
     CLEAN,
 )
+
+# What a topology's check shows, by how its name begins.
+_TITLES = {"nothing of one": ISOLATION, "evpnd is killed under a running ping": NO_LOSS}
+
+
+def shown_by(check: str) -> list[str]:
+    """The features that a check of a topology shows."""
+    return [feature for beginning, feature in _TITLES.items() if check.startswith(beginning)]
+
 
 _WIRE = ("gobgp3", "gobgp", "exabgp", "openbgpd")
 _WIRE_ONLY = "it has no data plane for EVPN"
@@ -75,6 +88,10 @@ _SELECTS = "an EVPN route that it selects or announces ends it on Linux"
 # Why a cell has no check: by feature and kind.
 UNSUPPORTED: dict[tuple[str, str], str] = {
     **{(feature, kind): _WIRE_ONLY for feature in (SPEAKER_RESTART, PINGS, STATIC, DEVICE) for kind in _WIRE},
+    **{(feature, kind): _WIRE_ONLY for feature in (ISOLATION, NO_LOSS) for kind in ("exabgp", "openbgpd")},
+    **{(ISOLATION, kind): "its newest version stands for it" for kind in ("frr8", "gobgp3")},
+    (NO_LOSS, "gobgp3"): "its newest version stands for it",
+    (NO_LOSS, "frr8"): "it keeps no EVPN routes of a peer that restarts",
     **{(feature, "openbgpd"): _SELECTS for feature in (RECEIVED, OTHER_TYPES, REFLECTED, REFLECTS, MOVES)},
     **{(OTHER_TYPES, kind): "it makes types 2 and 3 only in these labs" for kind in ("frr8", "frr", "bird", "exabgp")},
     **{(REFLECTS, kind): "its routes are reflected only where it has VTEPs" for kind in ("gobgp3", "gobgp", "exabgp")},

@@ -38,7 +38,7 @@ class Recorder:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if call.when == "call" and report.passed and isinstance(item, pytest.Function):
-            check = item.originalname
+            check = str(item.callspec.id) if "what" in item.fixturenames else item.originalname  # a topology's
             features = [feature for mark in item.iter_markers("feature") for feature in mark.args]
             kinds = {node.kind for topology in _topologies(item) for node in topology.nodes.values()}
             self.shown |= {Shown(feature, kind, check) for feature in features for kind in kinds & PEERS.keys()}

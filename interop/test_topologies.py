@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interop import abilities, clab, networks  # noqa: F401  # assertions in networks are rewritten by conftest
+from interop import abilities, clab, matrix, networks  # noqa: F401  # assertions in networks are rewritten by conftest
 from interop.clab import LABS
 from interop.lab import Lab
 from interop.suite import Check, Suite, suite_of
@@ -19,7 +19,11 @@ TOPOLOGIES = {path.parent.name: path.parent for path in sorted(LABS.glob("*/*.cl
 SUITES = {name: suite_of(directory) for name, directory in TOPOLOGIES.items()}
 ELSEWHERE = [name for name, path in TOPOLOGIES.items() if abilities.lacking(clab.load(path).needs)]
 HERE = [name for name in TOPOLOGIES if name not in ELSEWHERE]
-CHECKS = [(name, what) for name in HERE for what in SUITES[name].checks]
+CHECKS = [
+    pytest.param(name, what, id=f"{name}: {what}", marks=pytest.mark.feature(*matrix.shown_by(what)))
+    for name in HERE
+    for what in SUITES[name].checks
+]
 SEED = random.randrange(1000)
 
 
@@ -36,7 +40,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.mark.parametrize(("lab", "what"), CHECKS, indirect=["lab"], ids=[f"{name}: {what}" for name, what in CHECKS])
+@pytest.mark.parametrize(("lab", "what"), CHECKS, indirect=["lab"])
 def test_check(lab: Lab, what: str) -> None:
     SUITES[lab.topology.name].checks[what](lab)
 
