@@ -19,7 +19,7 @@ from interop.container import REPOSITORY
 from interop.topology import Node, Topology
 from interop.yaml_subset import DescriptionError, Value, read
 
-__all__ = ["DescriptionError", "find", "load", "with_delays"]
+__all__ = ["DescriptionError", "find", "load", "with_delays", "with_kind"]
 
 LABS = REPOSITORY / "containerlab"
 LINK_MTU = 9500  # containerlab's, for links that say nothing else
@@ -35,6 +35,12 @@ _ENTRYPOINTS: Mapping[str, str | None] = {
     "exabgp": None,
 }
 _OLDER = {"frr": (8, "frr8"), "gobgp": (3, "gobgp3")}  # images up to this version: the kind that has it
+_IMAGES = {  # the variable to set for a node of this kind
+    "frr8": ("FRR_IMAGE", "frr:8.4"),
+    "frr": ("FRR_IMAGE", "frr:10.7"),
+    "gobgp3": ("GOBGP_IMAGE", "gobgp:3.10"),
+    "gobgp": ("GOBGP_IMAGE", "gobgp:4.8"),
+}
 _TOP = ("name", "topology")
 _TOPOLOGY = ("defaults", "nodes", "links")
 _NODE = ("kind", "network-mode", "image", "entrypoint", "labels", "binds", "exec", "sysctls", "startup-delay")
@@ -65,6 +71,12 @@ def find(name: str | Path) -> Path:
 def load(name: str | Path, environment: Mapping[str, str] | None = None) -> Topology:
     """The topology; `environment` is added to the process's own, for the images' variables."""
     return _Description(find(name), environment).topology()
+
+
+def with_kind(name: str, kind: str) -> Topology:
+    """The topology with this kind of peer, chosen as its user does: by the image's variable."""
+    variable, image = _IMAGES[kind]
+    return load(name, {variable: image})
 
 
 def with_delays(name: str | Path, environment: Mapping[str, str], delays: Mapping[str, int]) -> dict[str, Any]:

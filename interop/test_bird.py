@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop import capture, checks, fabric, matrix
+from interop import capture, checks, clab, fabric, matrix
 from interop.lab import Lab
 from interop.vtep_tests import HERE, VtepTests
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab(fabric.pair("evpnd", "bird")) as lab:
+    with Lab(clab.load("evpnd-bird")) as lab:
         capture.record(lab["switch"], "eth1")
         yield lab
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop import capture, checks, fabric, matrix
+from interop import capture, checks, clab, fabric, matrix
 from interop.fabric import ASN, Neighbor, Speaker, pod_mac, vtep_address
 from interop.kinds import Frr
 from interop.lab import Lab
@@ -16,7 +16,7 @@ from interop.vtep_tests import HERE, THERE, VtepTests, evpnd_of
 
 @pytest.fixture(scope="module", params=["frr8", "frr"])
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with Lab(fabric.pair("evpnd", request.param)) as lab:
+    with Lab(clab.with_kind("evpnd-frr", request.param)) as lab:
         capture.record(lab["switch"], "eth1")
         yield lab
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from interop import capture, checks, fabric, matrix
+from interop import capture, checks, clab, fabric, matrix, networks
 from interop.fabric import ASN, Neighbor, Speaker, pod_mac, vtep_address
 from interop.kinds import Gobgp, Vtep
 from interop.lab import Lab
@@ -24,7 +25,7 @@ def gobgp_of(lab: Lab) -> Gobgp:
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def reflector_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with Lab(fabric.reflected("evpnd", "evpnd", request.param)) as lab:
+    with Lab(clab.with_kind("evpnd-gobgp-rr", request.param)) as lab:
         capture.record(lab["switch"], "eth1")
         yield lab
 
@@ -65,12 +66,26 @@ class TestReflector:
 
     def test_the_reflector_restarts(self, reflector_lab: Lab) -> None:
         reflector = gobgp_of(reflector_lab)
-        for end in (reflector.stop, reflector.kill):
-            end()
-            checks.no_floods(reflector_lab, 1)
-            reflector.start()
-            self.sessions(reflector_lab)
-            checks.joined(reflector_lab)
+        reflector.stop()  # with a NOTIFICATION: what it had reflected is gone
+        checks.no_floods(reflector_lab, 1)
+        reflector.start()
+        self.sessions(reflector_lab)
+        checks.joined(reflector_lab)
+
+    @pytest.mark.feature(matrix.RESTART)
+    def test_the_reflector_is_killed_and_nothing_is_lost(self, reflector_lab: Lab) -> None:
+        reflector = gobgp_of(reflector_lab)
+        ping = networks.Ping(reflector_lab["pod1"], fabric.pod_address(2))
+        reflector.kill()
+        for number in (1, 2):  # RFC 4724: what it had reflected is kept until it is back
+            node = reflector_lab.vtep(number)
+            reflector_lab.wait(lambda node=node: not node.established(GOBGP), 10, f"{node.name}: no session")  # type: ignore[misc]
+            assert node.kernel_floods(checks.DEVICE) == {vtep_address(3 - number)}
+        time.sleep(1.5)
+        networks.unharmed(ping, "while the reflector is away")
+        reflector.start()
+        self.sessions(reflector_lab)
+        checks.joined(reflector_lab)
 
     def test_sessions_flap(self, reflector_lab: Lab) -> None:
         for _ in range(2):
