@@ -72,8 +72,7 @@ class TestReflector:
         self.sessions(reflector_lab)
         checks.joined(reflector_lab)
 
-    @pytest.mark.feature(matrix.RESTART)
-    def test_the_reflector_is_killed_and_nothing_is_lost(self, reflector_lab: Lab) -> None:
+    def test_the_reflector_is_killed_and_nothing_is_lost_meanwhile(self, reflector_lab: Lab) -> None:
         reflector = gobgp_of(reflector_lab)
         ping = networks.Ping(reflector_lab["pod1"], fabric.pod_address(2))
         reflector.kill()
