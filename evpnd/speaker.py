@@ -52,6 +52,9 @@ class Kernel(Protocol):
     def flush(self) -> None:
         """Send what is due."""
 
+    def adopted(self, key: bytes) -> bool:
+        """Whether the kernel has something of an earlier run there, of which nobody has spoken yet."""
+
     def sweep(self) -> int:
         """Remove (and count) what an earlier run left and nobody confirmed."""
 
@@ -257,6 +260,8 @@ class Speaker:
             self._deferral = None
         if not self.swept:
             self.swept = True
+            for vrf in self.instances.by_vni.values():
+                vrf.forget_arrivals()
             removed = self.kernel.sweep()
             if removed:
                 self._say("info", f"removed {removed} kernel entries of an earlier run that no peer confirmed")

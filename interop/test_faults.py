@@ -59,6 +59,19 @@ def test_fifty_kills_under_traffic_lose_no_packet(lab: Lab) -> None:
     checks.joined(lab)
 
 
+def test_a_mac_that_moves_while_evpnd_is_away_is_told_of_by_the_next_start(lab: Lab) -> None:
+    for to in (2, 1):  # so that its sequence is higher than that of a MAC that was never heard of
+        checks.roams(lab, to)
+    there = lab.vtep(2)
+    there.kill()
+    lab["roamer"].run(fabric.roam(2))
+    lab.wait(lambda: fabric.ROAMER_MAC not in there.bridge_macs(checks.DEVICE), 10, "host2's bridge has the roamer")
+    there.start()
+    checks.remote_mac(lab, 1, fabric.ROAMER_MAC, 2)
+    checks.no_remote_mac(lab, 2, fabric.ROAMER_MAC)
+    checks.roams(lab, 1)
+
+
 def test_a_peer_that_never_comes_back_is_forgotten_after_the_restart_time() -> None:
     quick = "restart_time = 3"
     topology = fabric.pair("evpnd", "evpnd")

@@ -42,6 +42,9 @@ class Fdb(Protocol):
     def unset(self, key: bytes) -> None:
         """The kernel should no longer hold this."""
 
+    def adopted(self, key: bytes) -> bool:
+        """Whether the kernel has something of an earlier run there, of which nobody has spoken yet."""
+
 
 def mac_key(rd: bytes, mac: bytes) -> bytes:
     """The key of a MAC-only type 2 route: type, RD, tag, MAC length, MAC, IP length (RFC 7432 section 7.2)."""
@@ -206,6 +209,8 @@ class MacVrf:
             self._end_conflict(mac)
         local = self.local.get(mac)
         if winner is not None and local is not None:
+            if local.arrived:
+                self._tell_of_arrival(mac, local, winner)
             if judge(local, self.vtep, winner.sequence, winner.sticky, winner.next_hop) is Verdict.YIELD:
                 if local.entry.state == "static":
                     self.conflicts[mac] = Conflict(local.entry, winner.sticky)
@@ -216,6 +221,18 @@ class MacVrf:
             self._fdb.set(self._prefix + mac, _value(winner))
         else:
             self._fdb.unset(self._prefix + mac)
+
+    def _tell_of_arrival(self, mac: bytes, local: LocalMac, remote: Path) -> None:
+        """The first to advertise a MAC that moved here while evpnd was away: what evpnd would have said then."""
+        local.arrived = False
+        if local.sticky or not remote.sticky:
+            local.sequence = sequence_after_move(remote.sequence, local.sequence)
+            self._originate(mac, local)
+
+    def forget_arrivals(self) -> None:
+        """All peers have spoken: who advertises a MAC of ours from now on has it from a later move."""
+        for local in self.local.values():
+            local.arrived = False
 
     # Local MACs
 
@@ -239,7 +256,9 @@ class MacVrf:
                 self.resolve(mac)
                 return
             sequence = sequence_after_move(None if winner is None else winner.sequence)
-            held = self.local[mac] = LocalMac(entry, sequence)
+            # An entry of ours that lost its bridge's half to a local port: the MAC was remote when evpnd was last here.
+            arrived = winner is None and self._fdb.adopted(self._prefix + mac)
+            held = self.local[mac] = LocalMac(entry, sequence, arrived)
         self._originate(mac, held)
         if mac in self.remote:
             self.resolve(mac)

@@ -16,10 +16,14 @@ MAX_SEQUENCE = 0xFFFFFFFF
 
 @dataclass(slots=True)
 class LocalMac:
-    """A MAC on one of our ports: where the kernel has it, and the sequence we advertise it with."""
+    """A MAC on one of our ports: where the kernel has it, and the sequence we advertise it with.
+
+    `arrived`: it came from another VTEP while evpnd was away, and whoever advertises it still has not heard of that.
+    """
 
     entry: LocalEntry
     sequence: int
+    arrived: bool = False
 
     @property
     def port(self) -> int:

@@ -96,6 +96,7 @@ class Kernel:
         # Bound methods of the reconciler: the hot path has no layer in between.
         self.set = self._reconciler.set
         self.unset = self._reconciler.unset
+        self.adopted = self._reconciler.adopted
 
     # Life
 

@@ -129,6 +129,10 @@ class Reconciler:
         self.dirty.update(dict.fromkeys(stale))
         return len(stale)
 
+    def adopted(self, key: bytes) -> bool:
+        """Whether the kernel has something of an earlier run there, of which nobody has spoken yet."""
+        return not self.swept and key in self.mirror.owned and key not in self.desired
+
     @property
     def stale(self) -> int:
         """How many entries the kernel holds that nobody desires (yet)."""

@@ -26,6 +26,11 @@ class Intents(dict[bytes, bytes]):
     def unset(self, key: bytes) -> None:
         self.pop(key, None)
 
+    def adopted(self, key: bytes) -> bool:
+        return key in self.left
+
+    left: frozenset[bytes] = frozenset()  # what an earlier run left in the kernel
+
 
 def device(vni: int = 100, ifindex: int = 10, vtep: str = OWN_VTEP, problem: str | None = None) -> VniDevice:
     return VniDevice(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evpnd.config import EvpnConfig, VniSettings
+from evpnd.evpn.macvrf import mac_key
 from evpnd.evpn.mobility import MAX_SEQUENCE
 from evpnd.evpn.values import ip_from_text, mac_from_text
 from evpnd.fib.intent import fdb_value, flood_key
@@ -299,3 +300,35 @@ def test_end_of_a_vni_takes_everything_back(host: Host) -> None:
     assert not host.fdb
     assert not host.local_in.paths
     assert not any(path.source.local for key in host.rib.table for path in host.rib.paths(key))
+
+
+def advertised_sequence(host: Host) -> int | None:
+    path = host.rib.best(mac_key(host.vrf.rd, mac_from_text(MAC)))
+    return None if path is None else path.sequence
+
+
+@pytest.mark.parametrize("vtep", [A, B])
+def test_mac_that_came_here_while_evpnd_was_away_outruns_who_still_advertises_it(host: Host, vtep: str) -> None:
+    host.fdb.left = frozenset((host.vrf.intent(mac_from_text(MAC)),))
+    host.learn()
+    assert advertised_sequence(host) == 0
+    host.mac_route(vtep, mobility=(4, False))
+    assert (host.where(), advertised_sequence(host)) == (None, 5)
+    # Told once: who advertises it with a higher number now has it from a later move.
+    host.mac_route(vtep, mobility=(6, False))
+    assert (host.where(), advertised_sequence(host)) == (vtep, None)
+
+
+def test_mac_that_came_here_is_nothing_special_after_all_peers_have_spoken(host: Host) -> None:
+    host.fdb.left = frozenset((host.vrf.intent(mac_from_text(MAC)),))
+    host.learn()
+    host.vrf.forget_arrivals()
+    host.mac_route(A, mobility=(1, False))
+    assert (host.where(), advertised_sequence(host)) == (A, None)
+
+
+def test_mac_that_came_here_does_not_outrun_a_sticky_one(host: Host) -> None:
+    host.fdb.left = frozenset((host.vrf.intent(mac_from_text(MAC)),))
+    host.learn()
+    host.mac_route(A, mobility=(0, True))
+    assert (host.where(), advertised_sequence(host)) == (A, None)
