@@ -1,7 +1,7 @@
 """RTM_NEWADDR and RTM_DELADDR: which IP addresses this host has, and which ones are its subnets' broadcast addresses.
 
-Owns the addresses by device, read as evpnd.fib.devices reads devices: what was heard since a dump began stays. Must not
-know what addresses are used for, nor do I/O. Layout: linux/if_addr.h; directed broadcast: RFC 919 section 7.
+Owns the addresses by device, read as evpnd.fib.inventory reads devices: what was heard since a dump began stays. Must
+not know what addresses are used for, nor do I/O. Layout: linux/if_addr.h; directed broadcast: RFC 919 section 7.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from evpnd.errors import NetlinkError
 from evpnd.fib import netlink
 from evpnd.fib.address import Addresses, encode_address_dump, taken
 from evpnd.fib.channel import Channel, Overrun
-from evpnd.fib.devices import Devices
 from evpnd.fib.discovery import Known, VniDevice, discover, unusable
 from evpnd.fib.intent import fdb_key_of
+from evpnd.fib.inventory import Inventory
 from evpnd.fib.link import Link, encode_link_dump
 from evpnd.fib.mirror import LocalEntry, Mirror, split_local_key
 from evpnd.fib.neighbour import NTF_MASTER, NTF_SELF, decode_fdb
@@ -71,7 +71,7 @@ class Kernel:
         self._owner = owner
         self._resync_interval_s = resync_interval_s
         self._mirror = Mirror()
-        self._devices = Devices(self._mirror)
+        self._inventory = Inventory(self._mirror)
         self._addresses = Addresses()
         self._reconciler = Reconciler(self._mirror)
         self._channel: Channel | None = None
@@ -305,7 +305,7 @@ class Kernel:
         if message.type in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH):
             self._on_fdb(channel, message)
         elif message.type in (netlink.RTM_NEWLINK, netlink.RTM_DELLINK):
-            self._devices.hear(message)
+            self._inventory.hear(message)
         elif message.type in (netlink.RTM_NEWADDR, netlink.RTM_DELADDR):
             self._addresses.hear(message)
 
@@ -391,7 +391,7 @@ class Kernel:
         if channel is None or survey is None:
             return
         began = time.monotonic()
-        await self._read(channel, encode_link_dump(), self._devices)
+        await self._read(channel, encode_link_dump(), self._inventory)
         await self._read(channel, encode_address_dump(), self._addresses)
         self._reconciler.absorb()
         missed, self._missed = self._missed, False
@@ -448,7 +448,7 @@ class Kernel:
         self._reconciler.unproven.update(dict.fromkeys(keys))
         self.flush()
 
-    async def _read(self, channel: Channel, request: bytes, reader: Devices | Addresses) -> None:
+    async def _read(self, channel: Channel, request: bytes, reader: Inventory | Addresses) -> None:
         """Read all there are of a kind, again when they changed meanwhile so that some may be missing."""
         for _ in range(WHOLE_DUMPS):
             reader.begin()

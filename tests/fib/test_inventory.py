@@ -1,4 +1,4 @@
-"""evpnd.fib.devices on the real kernel: whatever changes while a dump is read, the mirror ends as the kernel is."""
+"""evpnd.fib.inventory on the real kernel: whatever changes while a dump is read, the mirror ends as the kernel is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from evpnd.fib.audit import Audit
 from evpnd.fib.channel import Channel, _open
-from evpnd.fib.devices import Devices
+from evpnd.fib.inventory import Inventory
 from evpnd.fib.kernel import Kernel
 from evpnd.fib.link import Link, Vxlan, encode_link_dump
 from evpnd.fib.mirror import Mirror
@@ -32,7 +32,7 @@ class Reader:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.mirror = Mirror()
-        self.devices = Devices(self.mirror)
+        self.devices = Inventory(self.mirror)
         self.dump = _open(0, 1 << 20)
 
     def hear(self, limit: int = 10_000) -> None:

@@ -15,7 +15,7 @@ from evpnd.fib.neighbour import AF_BRIDGE
 from evpnd.fib.netlink import NLM_F_DUMP_INTR, Message, split_messages
 
 
-class Devices:
+class Inventory:
     """`begin` before a dump is asked for, `feed` all of it, then `finish`; `hear` whatever comes unasked."""
 
     __slots__ = ("_heard", "_mirror", "_ports", "_reading", "_seen", "torn")
