@@ -137,6 +137,10 @@ class Audit:
                 if known and mirror.occupied.get(bridge, {}).get(key) != entry and not self._is_fresher((bridge, key)):
                     with self._by_itself():
                         mirror.occupy(bridge, key, entry)
+                if self.cut:  # remains of our own entries tell that the MAC was remote
+                    self.left += (
+                        k for k in mirror.rivals(bridge, key) if k not in mirror.owned and device_of(k) in self.cut
+                    )
                 yield
         for bridge in list(mirror.occupied) if self._keys is None else ():
             for key in mirror.occupied.get(bridge, {}).keys() - self._local.get(bridge, {}).keys():

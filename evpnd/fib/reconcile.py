@@ -136,7 +136,8 @@ class Reconciler:
     @property
     def stale(self) -> int:
         """How many entries the kernel holds that nobody desires (yet)."""
-        return sum(1 for key in self.mirror.owned if key not in self.desired)
+        owned = self.mirror.owned
+        return len(owned) - sum(map(self.desired.__contains__, owned))
 
     # Planning
 

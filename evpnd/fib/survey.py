@@ -19,8 +19,8 @@ from evpnd.fib.intent import fdb_key_of
 from evpnd.fib.neighbour import ZERO_MAC, FdbEntry, decode_fdb, decode_fdb_dump, encode_fdb_dump
 from evpnd.fib.reconcile import Reconciler
 
-LARGE = 1 << 16  # entries of one bridge (a MAC has two) from which on asking is quicker than dumping
-SLICE = 512  # keys asked for at once: some 2 ms of the event loop's time
+LARGE = 1 << 15  # entries of one bridge (a MAC has two) from which on asking is quicker than dumping
+SLICE = 256  # keys asked for at once: some 2 ms of the event loop's time
 
 
 class Survey:

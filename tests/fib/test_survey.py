@@ -173,6 +173,19 @@ async def test_a_sweep_waits_for_the_search_and_spares_what_is_not_ours(monkeypa
         assert kernel.stats["stale"] == 0
 
 
+async def test_a_mac_that_came_here_meanwhile_is_known_to_have_been_remote_before_anybody_is_told() -> None:
+    netns.make_vni(100)
+    async with watching() as (kernel, _):
+        key = want(kernel, netns.index("vx100"), A)
+        kernel.flush()
+    netns.send_frame("h100", A)
+    netns.until(lambda: (A, "bridge") in fdb("p100"), "A is learned")
+    async with watching(searched=False) as (kernel, watcher):
+        assert kernel.stats["unread"] == 1
+        assert [address.hex(":") for _, _, address in watcher.local] == [A]
+        assert kernel.adopted(key)
+
+
 async def test_a_table_that_shrinks_while_it_is_searched_is_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel counts the entries that it has told, and begins at that number again."""
     netns.make_vni(100)
