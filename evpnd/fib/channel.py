@@ -177,7 +177,7 @@ class Channel:
         """
         with _open(0, 1 << 20) as sock, ThreadPoolExecutor(1, "evpnd-dump") as reader:
             _limit_wait(sock)
-            sock.send(request)
+            await self._loop.run_in_executor(reader, sock.send, request)  # the kernel makes the first piece at once
             while True:
                 began = self._loop.time()
                 if feed(await self._loop.run_in_executor(reader, sock.recv, _DATAGRAM)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+from typing import Any
 
 import pytest
 
@@ -240,6 +242,27 @@ async def test_a_large_table_is_not_dumped_for_a_comparison(monkeypatch: pytest.
         assert sum(read) < 4000
         assert len(kernel.owned) == 10_000
         assert kernel.stats["requests"] == requests, "all were found right"
+
+
+async def test_the_loop_does_not_wait_for_a_dump(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for the request, with which the kernel walks a whole table already, nor for the answers."""
+    threads: set[str] = set()
+
+    class Watched(socket.socket):
+        def send(self, *arguments: Any) -> int:
+            threads.add(threading.current_thread().name)
+            return super().send(*arguments)
+
+        def recv(self, *arguments: Any) -> bytes:
+            threads.add(threading.current_thread().name)
+            return super().recv(*arguments)
+
+    netns.make_vni(100)
+    async with watching() as (kernel, watcher):
+        monkeypatch.setattr(socket, "socket", Watched)  # each dump opens one of its own
+        kernel.resync()
+        await settle(kernel, lambda: watcher.resyncs == 2, "a comparison")
+    assert {name.rpartition("_")[0] for name in threads} == {"evpnd-dump"}
 
 
 async def test_a_small_table_beside_a_large_one_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
