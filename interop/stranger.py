@@ -133,6 +133,10 @@ class Stranger:
 
     # What it says
 
+    def writing(self) -> threading.Lock:
+        """While this is held nobody else writes, not even a KEEPALIVE."""
+        return self._writing
+
     def raw(self, data: bytes) -> None:
         with self._writing:
             self.socket.sendall(data)

@@ -14,6 +14,7 @@ import pytest
 
 from evpnd.bgp.family import L2VPN_EVPN
 from evpnd.bgp.message import RouteRefresh, encode_route_refresh
+from evpnd.bgp.update import pack_updates
 from interop import fabric
 from interop.fabric import ASN, Neighbor, Speaker
 from interop.kinds import Evpnd
@@ -26,6 +27,8 @@ TARGET = f"{ASN}:100"
 PASSIVE = ("passive = true",)
 OPERATIONS = 120
 VNIS = (100, 200, 70000, 65535)
+SLOW = "02:dd:00:00:01:00"
+HOLD_TIMER_EXPIRED = 4  # RFC 4271 section 4.5
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +142,28 @@ def test_a_peer_that_asks_for_the_table_and_does_not_read_costs_no_memory(lab: L
         assert resident_kb() - before < 40_000
         greedy.reading.set()
         lab.wait(lambda: len(greedy.routes) >= len(nlris), 15, "the table once more")
+
+
+def test_a_peer_that_sends_an_octet_a_second_delays_nobody_and_runs_out_of_hold_time(lab: Lab) -> None:
+    host = evpnd(lab)
+    with joined(lab) as honest, joined(lab, ALSO) as slow:
+        message = pack_updates(
+            attributes(TARGET), L2VPN_EVPN, bytes((10, 0, 0, 8)), [mac_nlri(f"{ALSO}:100", SLOW, 100)]
+        )
+        began = time.monotonic()
+        with slow.writing():  # without its KEEPALIVEs: octets that make no message do not count (RFC 4271 section 8)
+            for count, octet in enumerate(message[0]):
+                if slow.closed.wait(1):
+                    break
+                slow.socket.sendall(bytes((octet,)))
+                mac = f"02:dd:00:00:00:{count:02x}"
+                honest.mac(mac, 100, TARGET)
+                lab.wait(lambda mac=mac: host.kernel_macs("vx100").get(mac) == THEM, 1, f"{mac} in the kernel")  # type: ignore[misc]
+                answers_at_once(host)
+        assert slow.notification is not None and slow.notification.code == HOLD_TIMER_EXPIRED
+        assert 8 <= time.monotonic() - began <= 14  # the hold time is 9 s
+        assert SLOW not in host.kernel_macs("vx100")
+        assert not honest.closed.is_set()
 
 
 def test_devices_in_any_order_end_like_a_fresh_start(lab: Lab) -> None:
