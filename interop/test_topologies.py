@@ -45,11 +45,10 @@ def test_check(lab: Lab, what: str) -> None:
     SUITES[lab.topology.name].checks[what](lab)
 
 
-@pytest.mark.parametrize("order", ["reverse", "random"])
 @pytest.mark.parametrize("name", HERE)
-def test_it_converges_in_any_order(name: str, order: str) -> None:
+def test_it_converges_in_any_order(name: str) -> None:
     print(f"seed {SEED}")
-    with Lab(clab.load(TOPOLOGIES[name]), order=order, seed=SEED) as lab:
+    with Lab(clab.load(TOPOLOGIES[name]), order="random", seed=SEED) as lab:
         first_of(SUITES[name])(lab)
 
 
