@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, tuple[set[str], str]] = {
     "evpnd.bgp.listener": ({"asyncio", "socket"}, "the listening sockets"),
     "evpnd.fib.channel": ({"asyncio", "socket"}, "the netlink sockets"),
     "evpnd.fib.survey": ({"asyncio"}, "reads the kernel's tables a piece a turn of the loop"),
+    "evpnd.fib.comparison": ({"asyncio"}, "puts on the loop what reads the kernel, and its timer"),
     "evpnd.fib.kernel": ({"asyncio"}, "puts the netlink sockets and timers on the loop"),
     "evpnd.demo.namespaces": ({"pyroute2"}, "a program of its own beside the daemon: makes devices"),
     "evpnd.demo.ping": ({"socket"}, "a program of its own beside the daemon: sends echoes"),
@@ -42,6 +43,7 @@ MAY_LOG = {
     "evpnd.control": "does I/O: tells of a handler that failed",
     "evpnd.bgp.session": "does I/O: sessions that come up and go down",
     "evpnd.bgp.listener": "does I/O: connections of strangers",
+    "evpnd.fib.comparison": "does I/O: what can't be read",
     "evpnd.fib.kernel": "does I/O: overruns, refusals",
 }
 
@@ -50,7 +52,7 @@ READ_CLOCK = {
     "evpnd.show",  # how long ago things were
     "evpnd.client",  # how long it waits for the daemon
     "evpnd.logs",
-    "evpnd.fib.kernel",  # does I/O: hands `now` to the reconciler
+    "evpnd.fib.comparison",  # how long a comparison took
     "evpnd.demo",
     "evpnd.demo.ping",
 }

@@ -85,6 +85,7 @@ class Channel:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._sequence = 0
+        self.deaf = False
         self._callback: Callable[[], None] | None = None
         self._buffer = bytearray(_DATAGRAM)
         self._view = memoryview(self._buffer)
@@ -199,6 +200,7 @@ class Channel:
 
     def set_deaf(self, deaf: bool) -> None:
         """Whether the filter drops the deletion of entries like ours, too."""
+        self.deaf = deaf
         program = ctypes.create_string_buffer(bpf.echo_filter(deaf))
         count = len(program.raw) // 8
         self._monitor.setsockopt(

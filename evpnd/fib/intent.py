@@ -8,7 +8,7 @@ Must not know what is in the kernel, nor do I/O. FDB entries of EVPN: RFC 7432 s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
@@ -23,15 +23,18 @@ from evpnd.fib.neighbour import (
     NUD_REACHABLE,
     ZERO_MAC,
     FdbEntry,
+    decode_fdb,
     encode_fdb,
 )
 from evpnd.fib.netlink import (
+    HEADER_SIZE,
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_REPLACE,
     NLM_F_REQUEST,
     RTM_DELNEIGH,
     RTM_NEWNEIGH,
+    Refusal,
 )
 
 FDB = 1
@@ -207,3 +210,15 @@ def fdb_key_of(entry: FdbEntry, vlan: int) -> bytes | None:
             return None
         return flood_key(entry.ifindex, entry.src_vni, entry.dst)
     return _SCOPE.pack(FDB, entry.ifindex, vlan) + entry.mac
+
+
+def refused_keys(refusals: Iterable[Refusal]) -> list[tuple[bytes, int, str, bool]]:
+    """(key, errno, text, was it about both halves) of each: the kernel sends requests back whole."""
+    found = []
+    for refusal in refusals:
+        entry = decode_fdb(refusal.request[HEADER_SIZE:])
+        key = fdb_key_of(entry, entry.vlan) if entry is not None else None
+        if entry is not None and key is not None:
+            both = entry.flags & (NTF_SELF | NTF_MASTER) == NTF_SELF | NTF_MASTER
+            found.append((key, refusal.errno, refusal.text, both))
+    return found

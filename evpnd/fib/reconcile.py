@@ -47,7 +47,7 @@ class Batch:
 class Reconciler:
     """desired against mirror.owned, for dirty keys."""
 
-    __slots__ = ("desired", "dirty", "failures", "held", "mirror", "recent", "swept", "unproven", "yielded")
+    __slots__ = ("deletes", "desired", "dirty", "failures", "held", "mirror", "recent", "swept", "unproven", "yielded")
 
     def __init__(self, mirror: Mirror) -> None:
         self.mirror = mirror
@@ -58,6 +58,7 @@ class Reconciler:
         self.yielded: set[bytes] = set()  # desired, but a local port has the MAC and nobody asked for it since
         self.recent: list[list[bytes]] = []  # keys sent to a kernel in a state that is not yet read of
         self.unproven: dict[bytes, None] = {}  # of tables that were not read: to be asked about before they are written
+        self.deletes = 0  # how many were planned so far
         self.swept = False  # before, entries adopted from an earlier run stay although not desired
 
     def set(self, key: bytes, value: bytes) -> None:
@@ -121,11 +122,10 @@ class Reconciler:
         """All is read that the kernel told so far; `in_flight`: keys of batches that it may yet get."""
         self.recent = list(in_flight)
 
-    def sweep(self, keep: Iterable[int] = ()) -> int:
-        """From now on what is not desired goes, except on the devices to keep; how many entries go now."""
+    def sweep(self) -> int:
+        """From now on what is not desired goes; how many entries go now."""
         self.swept = True
-        kept = set(keep)
-        stale = [key for key in self.mirror.owned.keys() - self.desired.keys() if device_of(key) not in kept]
+        stale = self.mirror.owned.keys() - self.desired.keys()
         self.dirty.update(dict.fromkeys(stale))
         return len(stale)
 
@@ -196,6 +196,7 @@ class Reconciler:
             sent.append(key)
         if not sent:
             return None
+        self.deletes += removed
         self.recent.append(sent)
         if self.mirror.witness is not None:
             self.mirror.witness.update(sent)

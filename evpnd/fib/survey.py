@@ -1,4 +1,4 @@
-"""Reads the kernel's FDB beside everything else: small tables whole, large ones key by key.
+"""Reads the kernel beside everything else: devices, and the FDB's small tables, whole, large tables key by key.
 
 The kernel begins each piece (32 KiB) of a dump at the list's head again, the bridge's before the VXLAN device's, and
 lets no request through meanwhile: a bridge of 100,000 MACs takes a second, one of 1,000,000 minutes. A question about
@@ -13,13 +13,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
+from evpnd.fib.address import Addresses
 from evpnd.fib.audit import Audit, questions
 from evpnd.fib.channel import Channel
 from evpnd.fib.intent import fdb_key_of
+from evpnd.fib.inventory import Inventory
 from evpnd.fib.neighbour import ZERO_MAC, FdbEntry, decode_fdb, decode_fdb_dump, encode_fdb_dump
 from evpnd.fib.reconcile import Reconciler
 
 LARGE = 1 << 15  # entries of one bridge (a MAC has two) from which on asking is quicker than dumping
+WHOLE_DUMPS = 3  # how often devices and addresses are read anew at once when they change meanwhile
 SLICE = 256  # keys asked for at once: some 2 ms of the event loop's time
 
 
@@ -35,6 +38,15 @@ class Survey:
         self._mirror = reconciler.mirror
         self._in_flight = in_flight
         self._lock = asyncio.Lock()
+
+    async def read(self, request: bytes, reader: Inventory | Addresses) -> bool:
+        """Read all there are of a kind, again when they changed meanwhile; False when some may be missing yet."""
+        for _ in range(WHOLE_DUMPS):
+            reader.begin()
+            await self._channel.dump(request, reader.feed)
+            if not reader.torn:
+                break
+        return reader.finish()
 
     async def compare(self) -> Audit:
         """Compare all that dumps tell in good time. The audit says what was left out: `compare_left`."""

@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from evpnd.fib import intent, survey
-from evpnd.fib import kernel as kernel_module
-from evpnd.fib.kernel import Kernel
 from evpnd.fib.neighbour import FdbEntry, decode_fdb_dump
 from tests import netns
 from tests.fib import test_random_orders
-from tests.fib.watching import VTEP2, VTEP3, settle, want, watching
-from tests.netns import fdb, remote, run
+from tests.fib.watching import VTEP2, VTEP3, flood, lose_messages, settle, want, watching
+from tests.netns import fdb, run
 
 A, B, C, D = (f"02:00:00:00:00:0{digit}" for digit in "abcd")
 ZERO = "00:00:00:00:00:00"
@@ -29,10 +27,6 @@ def _all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survey, "LARGE", 0)
 
 
-def flood(kernel: Kernel, vtep: bytes = VTEP2) -> None:
-    kernel.set(intent.flood_key(netns.index("vx100"), 0, vtep), intent.flood_value())
-
-
 async def test_what_changed_without_a_word_is_restored() -> None:
     netns.make_vni(100, beside=False)
     async with watching() as (kernel, _):
@@ -42,13 +36,13 @@ async def test_what_changed_without_a_word_is_restored() -> None:
         flood(kernel, VTEP3)
         kernel.flush()
         everything = fdb("vx100")
-        kernel._channel.set_deaf(True)  # type: ignore[union-attr]
         for command in (
             f"bridge fdb replace {A} dev vx100 dst 10.0.0.9 self extern_learn dynamic",
             f"bridge fdb del {A} dev vx100 master",
             f"bridge fdb del {B} dev vx100 self",
             f"bridge fdb del {C} dev vx100 self master",
         ):
+            kernel._channel.set_deaf(True)  # type: ignore[union-attr]
             run(command)
             assert fdb("vx100") != everything
             await asyncio.sleep(0.05)
@@ -70,59 +64,6 @@ async def test_lost_flood_entries_are_restored_after_an_overrun() -> None:
         everything = fdb("vx100")
         await lose_messages(kernel, f"bridge fdb del {ZERO} dev vx100 dst 10.0.0.2")
         await settle(kernel, lambda: fdb("vx100") == everything, "the flood list is whole again")
-
-
-async def test_others_entries_of_which_the_message_was_lost_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    netns.make_vni(100, beside=False)
-    async with watching() as (kernel, _):
-        want(kernel, netns.index("vx100"), A)
-        kernel.flush()
-        await lose_messages(kernel, f"bridge fdb add {B} dev vx100 dst 10.0.0.9 self static")
-        await settle(kernel, lambda: kernel.stats["resyncs"] > 1, "a comparison")
-        key = want(kernel, netns.index("vx100"), B)
-        want(kernel, netns.index("vx100"), C)
-        kernel.flush()
-        await settle(kernel, lambda: key in kernel.failures, "the entry is seen")
-        expected = remote(A, "10.0.0.2") | {(B, "10.0.0.9", "static")} | remote(C, "10.0.0.2")
-        assert fdb("vx100") == expected
-        run(f"bridge fdb del {B} dev vx100 self")
-        await settle(kernel, lambda: fdb("vx100") > remote(B, "10.0.0.2"), "ours is installed")
-        assert kernel.stats["unread"] == 1
-        monkeypatch.setattr(survey, "LARGE", 1000)
-        kernel.resync()
-        await settle(kernel, lambda: kernel.stats["unread"] == 0, "the table is read whole, now that it is not large")
-
-
-async def test_after_a_restart_keys_are_asked_for_before_they_are_written() -> None:
-    netns.make_vni(100, beside=False)
-    device = netns.index("vx100")
-    async with watching() as (kernel, _):
-        want(kernel, device, A)
-        want(kernel, device, B)
-        kernel.flush()
-    run(f"bridge fdb add {C} dev vx100 dst 10.0.0.9 self static")
-    run(f"bridge fdb append {ZERO} dev vx100 dst 10.0.0.9 self permanent")
-    async with watching(searched=False) as (kernel, _):
-        assert kernel.stats["unread"] == 1
-        assert kernel.stats["installed"] == 0
-        want(kernel, device, A)
-        want(kernel, device, B, VTEP3)
-        key = want(kernel, device, C)
-        want(kernel, device, D)
-        flood(kernel)
-        kernel.flush()
-        assert kernel.stats["requests"] == 0
-        await settle(kernel, lambda: kernel.stats["unread"] == 0, "the search is over")
-        assert kernel.failures[key].text == "somebody else's entry is there"
-        assert fdb("vx100") == {
-            *remote(A, "10.0.0.2"),
-            *remote(B, "10.0.0.3"),
-            *remote(D, "10.0.0.2"),
-            (C, "10.0.0.9", "static"),
-            (ZERO, "10.0.0.9", "permanent"),
-            (ZERO, "10.0.0.2", "permanent"),
-        }
-        assert kernel.stats["requests"] == 3, "what was right is not written again"
 
 
 @pytest.mark.parametrize("seed", range(20, 30))
@@ -149,32 +90,6 @@ async def test_others_flood_entries_stay_others() -> None:
         assert fdb("vx100") == before
 
 
-async def test_a_sweep_waits_for_the_search_and_spares_what_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Swept at once, the table would shrink under the search, which would miss some."""
-    monkeypatch.setattr(kernel_module, "WHOLE_SEARCHES", 1)
-    netns.make_vni(100, beside=False)
-    device = netns.index("vx100")
-    async with watching() as (kernel, _):
-        for number in range(8000):
-            want(kernel, device, f"02:01:00:00:{number >> 8:02x}:{number & 255:02x}")
-        want(kernel, device, A)
-        flood(kernel)
-        flood(kernel, VTEP3)
-        kernel.flush()
-        await settle(kernel, lambda: True, "all are installed")
-    run(f"bridge fdb add {B} dev vx100 dst 10.0.0.9 self static", f"bridge fdb add {C} dev p100 master static")
-    async with watching(searched=False) as (kernel, _):
-        want(kernel, device, A)
-        flood(kernel)
-        kernel.flush()
-        assert kernel.sweep() == 0
-        await settle(kernel, lambda: kernel.stats["unread"] == 0, "the search is over")
-        ours = remote(A, "10.0.0.2") | {(ZERO, "10.0.0.2", "extern_learn", "permanent")}
-        assert fdb("vx100") == ours | {(B, "10.0.0.9", "static")}
-        assert (C, "bridge", "static") in fdb("p100")
-        assert kernel.stats["stale"] == 0
-
-
 async def test_a_mac_that_came_here_meanwhile_is_known_to_have_been_remote_before_anybody_is_told() -> None:
     netns.make_vni(100)
     async with watching() as (kernel, _):
@@ -186,37 +101,6 @@ async def test_a_mac_that_came_here_meanwhile_is_known_to_have_been_remote_befor
         assert kernel.stats["unread"] == 1
         assert [address.hex(":") for _, _, address in watcher.local] == [A]
         assert kernel.adopted(key)
-
-
-async def test_a_table_that_shrinks_while_it_is_searched_is_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel counts the entries that it has told, and begins at that number again."""
-    netns.make_vni(100)
-    prefix = intent.fdb_prefix(netns.index("vx100"), 0)
-    keys = [prefix + (0x020100000000 + number).to_bytes(6, "big") for number in range(8000)]
-    async with watching() as (kernel, _):
-        for key in keys:
-            kernel.set(key, intent.fdb_value(VTEP2))
-        kernel.flush()
-        await settle(kernel, lambda: len(kernel.owned) == len(keys), "all are installed")
-    async with watching(searched=False) as (kernel, _):
-        report, confirmed = kernel._on_unknown, keys[-4000:]
-
-        def withdraw(found: list[bytes]) -> None:
-            report(found)
-            if len(kernel.owned) > 1000:
-                for key in confirmed:
-                    kernel.unset(key)
-                kernel.flush()
-
-        monkeypatch.setattr(kernel, "_on_unknown", withdraw)
-        for key in confirmed:
-            kernel.set(key, intent.fdb_value(VTEP2))
-        kernel.flush()
-        await settle(kernel, lambda: kernel.stats["unread"] == 0, "the search is over")
-        assert len(kernel.owned) + kernel.stats["requests"] == len(keys)
-        kernel.sweep()
-        await settle(kernel, lambda: not kernel.owned, "all are gone")
-        assert fdb("vx100") == set()
 
 
 async def test_a_large_table_is_not_dumped_for_a_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,15 +165,3 @@ async def test_a_small_table_beside_a_large_one_is_read_whole(monkeypatch: pytes
         assert kernel.stats["unread"] == 1
         assert [key[-6:].hex(":") for key in kernel.owned] == [A]
         assert [mac.hex(":") for _, _, mac in watcher.local] == [B]
-
-
-async def lose_messages(kernel: Kernel, command: str) -> None:
-    """Carry out a command while the monitor has no room."""
-    assert kernel._channel is not None
-    monitor, resyncs = kernel._channel._monitor, kernel.stats["resyncs"]
-    monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    netns.send_frames("h100", [(0x02AA00000000 + number).to_bytes(6, "big") for number in range(300)])
-    run(command)
-    await settle(kernel, lambda: kernel.stats["resyncs"] > resyncs, "an overrun and a comparison")
-    assert kernel.stats["overruns"] > 0
-    monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from evpnd.fib import intent
 from evpnd.fib.discovery import VniDevice
 from evpnd.fib.kernel import Kernel, LocalChange
 from evpnd.fib.mirror import LocalEntry
+from tests import netns
 
 VTEP2, VTEP3 = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 3])
 
@@ -70,6 +72,10 @@ def want(kernel: Kernel, ifindex: int, address: str, vtep: bytes = VTEP2, *, sti
     return key
 
 
+def flood(kernel: Kernel, vtep: bytes = VTEP2) -> None:
+    kernel.set(intent.flood_key(netns.index("vx100"), 0, vtep), intent.flood_value())
+
+
 async def settle(kernel: Kernel, check: Callable[[], Any], what: str, timeout_s: float = 10.0) -> Any:
     """Let the event loop run until a check is true and nothing is left to do."""
     loop = asyncio.get_running_loop()
@@ -80,3 +86,15 @@ async def settle(kernel: Kernel, check: Callable[[], Any], what: str, timeout_s:
         if value and kernel.settled:
             return value
         assert loop.time() < end, f"not within {timeout_s} s: {what}; {kernel.stats}"
+
+
+async def lose_messages(kernel: Kernel, command: str) -> None:
+    """Carry out a command while the monitor has no room."""
+    assert kernel._channel is not None
+    monitor, resyncs = kernel._channel._monitor, kernel.stats["resyncs"]
+    monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    netns.send_frames("h100", [(0x02AA00000000 + number).to_bytes(6, "big") for number in range(300)])
+    netns.run(command)
+    await settle(kernel, lambda: kernel.stats["resyncs"] > resyncs, "an overrun and a comparison")
+    assert kernel.stats["overruns"] > 0
+    monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
