@@ -22,6 +22,7 @@ from evpnd.fib.reconcile import Reconciler, take
 from evpnd.fib.survey import SLICE, Survey
 
 WHOLE_SEARCHES = 3  # how often large tables are searched at once when they shrink meanwhile: the kernel skips some then
+AGAIN_S = 5.0  # after which what could not be read is tried again
 DUTY = 50  # a comparison is as long ago as this many times its length, at least, before the next one for no reason
 
 _log = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ class Comparisons:
         except (NetlinkError, OSError) as error:
             self.problem = f"the kernel can't be read: {error}"
             _log.warning("%s", self.problem)
-            self.soon(5.0)
+            self.soon(AGAIN_S)
         finally:
             self._audit = None
             self.soon(max(self._interval_s, self.pause_s))
@@ -179,7 +180,18 @@ class Comparisons:
             self._proof = None
 
     async def _search_unread(self, survey: Survey) -> None:
-        """Find what an earlier run left in tables that were too large to be read at start."""
+        """Find what an earlier run left in tables that were too large to be read at start, however long it takes."""
+        try:
+            while not await self._search_safely(survey):
+                await asyncio.sleep(AGAIN_S)
+        finally:
+            self._search = None
+        if self._sweep_waits:
+            count = self._reconciler.sweep()
+            _log.info("removing %d kernel entries of an earlier run that no peer confirmed", count)
+        self._digest()
+
+    async def _search_safely(self, survey: Survey) -> bool:
         devices = set(self._mirror.unread)
         try:
             for _ in range(WHOLE_SEARCHES):
@@ -187,16 +199,12 @@ class Comparisons:
                 await survey.search(devices, self._on_unknown)
                 if deletes == self._reconciler.deletes:
                     break
-            if losses == self._losses == self._made_good:
-                self._mirror.unread -= devices
         except (NetlinkError, OSError) as error:
             _log.warning("what an earlier run left can't be searched for: %s", error)
-        finally:
-            self._search = None
-        if self._sweep_waits:
-            count = self._reconciler.sweep()
-            _log.info("removing %d kernel entries of an earlier run that no peer confirmed", count)
-        self._digest()
+            return False
+        if losses == self._losses == self._made_good:
+            self._mirror.unread -= devices
+        return True
 
     def sweep(self) -> int:
         """Remove what an earlier run left and nobody desired since: how many entries, as far as they are known.

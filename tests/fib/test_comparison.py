@@ -5,6 +5,11 @@ All tables are taken for large ones, that are not read whole; tests/fib/test_ker
 
 from __future__ import annotations
 
+import asyncio
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from evpnd.fib import comparison, intent, survey
@@ -102,6 +107,26 @@ async def test_a_sweep_waits_for_the_search_and_spares_what_is_not_ours(monkeypa
         assert kernel.stats["stale"] == 0
 
 
+async def test_a_search_that_failed_is_made_again_and_a_sweep_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(comparison, "AGAIN_S", 0.2)
+    netns.make_vni(100)
+    async with watching() as (kernel, _):
+        want(kernel, netns.index("vx100"), A)
+        flood(kernel)
+        kernel.flush()
+    async with watching(searched=False) as (kernel, _):
+        async with asyncio.timeout(5):
+            with no_more_descriptors():
+                while not caplog.messages:
+                    await asyncio.sleep(0.001)
+        assert caplog.messages == ["what an earlier run left can't be searched for: [Errno 24] Too many open files"]
+        assert kernel.sweep() == 0
+        await settle(kernel, lambda: fdb("vx100") == set(), "all are gone")
+        assert kernel.stats["unread"] == 0
+
+
 async def test_a_table_that_shrinks_while_it_is_searched_is_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel counts the entries that it has told, and begins at that number again."""
     netns.make_vni(100)
@@ -131,3 +156,14 @@ async def test_a_table_that_shrinks_while_it_is_searched_is_searched_again(monke
         kernel.sweep()
         await settle(kernel, lambda: not kernel.owned, "all are gone")
         assert fdb("vx100") == set()
+
+
+@contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    """The process may open no further socket, and each dump needs one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
