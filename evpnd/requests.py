@@ -6,7 +6,7 @@ kind "bad-request", "unknown-command", "refused" (the request makes no sense her
 More requests may follow on the same connection.
 
 Both sides read COMMANDS: evpnctl makes its arguments from it, the server checks filters by it. To add a command: a row
-here, a view in evpnd.views, a handler in the daemon. Must not know: sockets, the daemon.
+here, a view in evpnd.views, a handler in evpnd.show. Must not know: sockets, the daemon.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ MAY_LOG = {
 
 READ_CLOCK = {
     "evpnd.daemon",  # when it started
-    "evpnd.show",  # how long ago things were
+    "evpnd.show.itself",  # how long the daemon has run
     "evpnd.client",  # how long it waits for the daemon
     "evpnd.logs",
     "evpnd.fib.comparison",  # how long a comparison took

@@ -1,0 +1,146 @@
+"""The rows of VNIs, of their MACs, and of the VTEPs behind which these are.
+
+Must not know tables.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from evpnd.evpn.extended_community import to_text
+from evpnd.evpn.macvrf import MacVrf
+from evpnd.evpn.mobility import LocalMac
+from evpnd.evpn.values import ip_text, mac_from_text, mac_text, rd_text
+from evpnd.requests import Filters
+from evpnd.show.running import PAUSE, Row, Running, listed, vrf_of
+
+
+class Vnis:
+    """`show vni`, `show mac`, `show vteps`."""
+
+    def __init__(self, daemon: Running) -> None:
+        self._daemon = daemon
+        self._speaker = daemon.speaker
+
+    def vnis(self, filters: Filters) -> list[Row]:
+        """The VNIs, working or not."""
+        instances = self._speaker.instances
+        if "vni" in filters:
+            vrf_of(self._speaker, filters["vni"])
+        rows = []
+        for vni, device in sorted(instances.vnis.items()):
+            if filters.get("vni", vni) != vni:
+                continue
+            row: Row = {
+                "vni": vni,
+                "device": device.name,
+                "bridge": device.bridge_name or None,
+                "vtep": ip_text(device.vtep) if device.vtep else None,
+                "problem": device.problem,
+                "warnings": list(device.warnings),
+            }
+            vrf = instances.by_vni.get(vni)
+            if vrf is not None:
+                if vrf.unreached:
+                    text = f"MACs without a route to a VTEP that can be reached from here: {len(vrf.unreached)}"
+                    row["warnings"].append(text)
+                row |= {
+                    "rd": rd_text(vrf.rd),
+                    "import_targets": vrf.imports.text(),
+                    "export_targets": [to_text(target).removeprefix("rt:") for target in vrf.exports],
+                    "local_macs": len(vrf.local),
+                    "remote_macs": vrf.count_remote(),
+                    "unreached_macs": len(vrf.unreached),
+                    "remote_vteps": len(vrf.vteps()),
+                    "advertise": vrf.advertise,
+                    "flooding": vrf.flooding,
+                }
+            rows.append(row)
+        if "vni" not in filters:
+            unusable = self._daemon.kernel.unusable
+            rows += [{"vni": None, "device": name, "problem": reason} for name, reason in sorted(unusable.items())]
+        return rows
+
+    def _vrfs(self, filters: Filters) -> list[MacVrf]:
+        if "vni" in filters:
+            vrf = vrf_of(self._speaker, filters["vni"])
+            return [] if vrf is None else [vrf]
+        return [vrf for _, vrf in sorted(self._speaker.instances.by_vni.items())]
+
+    def macs(self, filters: Filters) -> Iterator[Row | None]:
+        """Each MAC of each VNI with its owner."""
+        vrfs = self._vrfs(filters)
+        mac = mac_from_text(str(filters["mac"])) if "mac" in filters else None
+        return (row for vrf in vrfs for row in self._macs(vrf, mac))
+
+    def _macs(self, vrf: MacVrf, wanted: bytes | None) -> Iterator[Row | None]:
+        macs = [wanted] if wanted is not None else listed(_known(vrf))
+        for count, mac in enumerate(macs, 1):
+            if count % PAUSE == 0:
+                yield None
+            local, winner = vrf.local.get(mac), vrf.remote_winner(mac)
+            if local is not None:
+                yield self._local_row(vrf, mac, local)
+            elif winner is not None:
+                yield {
+                    "vni": vrf.vni,
+                    "mac": mac_text(mac),
+                    "kind": "remote",
+                    "sticky": winner.sticky,
+                    "vtep": ip_text(winner.next_hop),
+                    "sequence": winner.sequence,
+                    "ips": vrf.addresses(mac),
+                    "peer": winner.source.name,
+                    "problem": vrf.conflict(mac) or self._failure(vrf, mac),
+                }
+
+    def _local_row(self, vrf: MacVrf, mac: bytes, local: LocalMac) -> Row:
+        link = self._daemon.kernel.links.get(local.port)
+        return {
+            "vni": vrf.vni,
+            "mac": mac_text(mac),
+            "kind": "local",
+            "sticky": local.sticky,
+            "port": link.name if link is not None else str(local.port),
+            "sequence": local.sequence,
+            "ips": [],
+            "problem": vrf.conflict(mac),
+        }
+
+    def _failure(self, vrf: MacVrf, mac: bytes) -> str | None:
+        failure = self._daemon.kernel.failures.get(vrf.intent(mac))
+        return None if failure is None else f"not in the kernel: {failure.text}"
+
+    def vteps(self, filters: Filters) -> Iterator[Row | None]:
+        """The remote VTEPs of each VNI: those in the flood list, and those that have MACs."""
+        vrfs = self._vrfs(filters)
+        return (row for vrf in vrfs for row in self._vteps(vrf))
+
+    def _vteps(self, vrf: MacVrf) -> Iterator[Row | None]:
+        macs: Counter[bytes] = Counter()
+        for count, mac in enumerate(list(vrf.remote), 1):
+            if count % PAUSE == 0:
+                yield None
+            if mac not in vrf.local and (winner := vrf.remote_winner(mac)) is not None:
+                macs[winner.next_hop] += 1
+        keys = {vtep: key for key, vtep in vrf.flood.items()}
+        for vtep in sorted(macs.keys() | keys.keys()):
+            key = keys.get(vtep)
+            path = self._speaker.rib.best(key) if key is not None else None
+            yield {
+                "vni": vrf.vni,
+                "vtep": ip_text(vtep),
+                "flood": key is not None,
+                "macs": macs[vtep],
+                "rd": rd_text(key[1:9]) if key is not None else None,
+                "peer": path.source.name if path is not None else None,
+                "problem": None if key is not None else "no type 3 route: no flooding to it",
+            }
+
+
+def _known(vrf: MacVrf) -> list[bytes]:
+    """All MACs of a VNI; most of them are remote, and a union of sets would hold up the loop."""
+    local, remote = vrf.local, vrf.remote
+    others = [mac for mac in vrf.conflicts if mac not in remote and mac not in local]
+    return [*remote, *(mac for mac in local if mac not in remote), *others]
