@@ -9,76 +9,8 @@ Must not know: how the rows come about, where they are printed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from evpnd.requests import ROUTE_TYPES
-from evpnd.tables import Column, Detail, Item, Row, Section, Table, View, duration, plain
-
-_TYPE_NAMES = {number: name for name, number in ROUTE_TYPES.items()}
-_ZERO_ESI = "00:" * 9 + "00"
-_ROUTE_KEYS = ("source", "group", "originator_ip")  # what tells other types' routes apart
-
-
-def _route_type(value: object) -> str:
-    return f"{value} {_TYPE_NAMES.get(value, '')}".rstrip() if isinstance(value, int) else plain(value)
-
-
-def _unless(nothing: object) -> Any:
-    return lambda value: "" if value == nothing else plain(value)
-
-
-def _place(row: Row) -> str:
-    """What a route is about besides a MAC: an IP address, a prefix, an originator, or whatever there is."""
-    for key in ("ip", "prefix"):
-        if row.get(key):
-            return plain(row[key])
-    return " ".join(plain(row[key]) for key in _ROUTE_KEYS if row.get(key)) or plain(row.get("raw"))
-
-
-def _labels(row: Row) -> str:
-    return "/".join(plain(row[key]) for key in ("label1", "label2") if row.get(key) is not None)
-
-
-def _attributes(value: object) -> str:
-    """The attributes that tell routes apart; `--json` has them all."""
-    if not isinstance(value, Mapping):
-        return plain(value)
-    parts = []
-    if path := plain(value.get("as_path")):
-        parts.append(f"path {path}")
-    if (preference := value.get("local_pref")) is not None:
-        parts.append(f"preference {preference}")
-    if communities := value.get("extended_communities"):
-        parts.append(plain([c for c in communities if c != "encapsulation:vxlan"]))
-    return ", ".join(part for part in parts if part)
-
-
-def _sentences(value: object) -> str:
-    return "; ".join(map(plain, value)) if isinstance(value, list) else plain(value)
-
-
-def _seconds(value: object) -> str:
-    return f"{value:.3f} s" if isinstance(value, int | float) else ""
-
-
-def _ago(value: object) -> str:
-    return f"{text} ago" if (text := duration(value)) else ""
-
-
-def _kind(row: Row) -> str:
-    return plain(row.get("kind")) + (" sticky" if row.get("sticky") else "")
-
-
-def _bytype(value: object) -> str:
-    if not isinstance(value, Mapping):
-        return plain(value)
-    return ", ".join(f"type {number}: {count}" for number, count in value.items())
-
-
-def _mark(row: Row) -> str:
-    return ("*" if row.get("best") else "") + ("s" if row.get("stale") else "")
-
+from evpnd import cells
+from evpnd.tables import Column, Detail, Item, Section, Table, View, duration
 
 PROBLEM = Column("PROBLEM", ("problem",), "the first thing that keeps it from working", optional=True, note=True)
 
@@ -133,7 +65,7 @@ PEER = Detail(
                 Item("uptime_s", "up for", "", duration),
                 Item("problem", "problem", "the first thing that keeps the session from working"),
                 Item("last_error", "last error", "why the session ended the last time"),
-                Item("last_error_age_s", "error was", "how long ago", _ago),
+                Item("last_error_age_s", "error was", "how long ago", cells.ago),
                 Item("established_count", "times up"),
             ),
         ),
@@ -165,10 +97,10 @@ PEER = Detail(
                 Item("routes_in", "in"),
                 Item("routes_accepted", "accepted"),
                 Item("routes_out", "out"),
-                Item("routes_by_type", "in by type", "an object of counts by route type", _bytype),
+                Item("routes_by_type", "in by type", "an object of counts by route type", cells.by_type),
                 Item("routes_rejected", "rejected", "an object of counts by reason"),
                 Item("routes_stale", "stale", "routes kept since the session went down, not confirmed yet"),
-                Item("maximum_prefix", "maximum", "", _unless(0)),
+                Item("maximum_prefix", "maximum", "", cells.unless(0)),
                 Item("end_of_rib_in", "End-of-RIB in", "the families it was received for"),
                 Item("end_of_rib_out", "End-of-RIB out", "the families it was sent for"),
             ),
@@ -181,22 +113,31 @@ PEER = Detail(
 
 ROUTES = Table(
     (
-        Column("", ("best", "stale"), "`*` the best path; `s` kept from a session that went down", text=_mark),
-        Column("TYPE", ("route_type",), "the route type", _route_type),
+        Column("", ("best", "stale"), "`*` the best path; `s` kept from a session that went down", text=cells.mark),
+        Column("TYPE", ("route_type",), "the route type", cells.route_type),
         Column("RD", ("rd",), "the route distinguisher"),
-        Column("ESI", ("esi",), "the Ethernet segment, if there is one", _unless(_ZERO_ESI), optional=True, spare=3),
-        Column("TAG", ("ethernet_tag",), "the Ethernet tag, if there is one", _unless(0), right=True, optional=True),
+        Column(
+            "ESI",
+            ("esi",),
+            "the Ethernet segment, if there is one",
+            cells.unless(cells.ZERO_ESI),
+            optional=True,
+            spare=3,
+        ),
+        Column(
+            "TAG", ("ethernet_tag",), "the Ethernet tag, if there is one", cells.unless(0), right=True, optional=True
+        ),
         Column("MAC", ("mac",), "the MAC address", optional=True),
         Column(
             "IP",
-            ("ip", "prefix", *_ROUTE_KEYS, "raw"),
+            ("ip", "prefix", *cells.ROUTE_KEYS, "raw"),
             "the host's IP address, the prefix, or the originator",
-            text=_place,
+            text=cells.place,
         ),
         Column("NEXT HOP", ("next_hop",), "the VTEP", spare=1),
-        Column("LABEL", ("label1", "label2"), "the VNI, or two", text=_labels, right=True, spare=2),
+        Column("LABEL", ("label1", "label2"), "the VNI, or two", text=cells.labels, right=True, spare=2),
         Column("PEER", ("peer",), "whom it is from; `local` is ourselves", spare=4),
-        Column("ATTRIBUTES", ("attributes",), "AS path, preference, communities", _attributes, spare=9),
+        Column("ATTRIBUTES", ("attributes",), "AS path, preference, communities", cells.attributes, spare=9),
         Column("WHY NOT", ("why",), "why it is not imported or not installed", optional=True, note=True),
     ),
     "no such routes",
@@ -215,7 +156,7 @@ VNIS = Table(
         Column("REMOTE", ("remote_macs",), "MACs of other VTEPs", right=True),
         Column("VTEPS", ("remote_vteps",), "other VTEPs that flood here", right=True),
         PROBLEM,
-        Column("WARNING", ("warnings",), "what works, but not well", _sentences, optional=True, note=True),
+        Column("WARNING", ("warnings",), "what works, but not well", cells.sentences, optional=True, note=True),
     ),
     "no VNIs: there is no VXLAN device",
 )
@@ -224,7 +165,7 @@ MACS = Table(
     (
         Column("VNI", ("vni",), "the VNI", right=True),
         Column("MAC", ("mac",), "the address"),
-        Column("KIND", ("kind", "sticky"), "local or remote; sticky: it may not move", text=_kind),
+        Column("KIND", ("kind", "sticky"), "local or remote; sticky: it may not move", text=cells.kind),
         Column("WHERE", ("port", "vtep"), "the bridge port or the VTEP"),
         Column("SEQUENCE", ("sequence",), "its mobility sequence number (RFC 7432 section 15)", right=True, spare=2),
         Column("IPS", ("ips",), "the host's IP addresses", optional=True, spare=1),
@@ -274,7 +215,7 @@ FIB = Detail(
                 Item("events", "events", "notifications read"),
                 Item("overruns", "overruns", "times it had more to say than the socket's buffer held"),
                 Item("resyncs", "comparisons", "times all tables were read and compared"),
-                Item("resync_took_s", "comparison took", "the last one, in seconds", _seconds),
+                Item("resync_took_s", "comparison took", "the last one, in seconds", cells.seconds),
             ),
         ),
     )

@@ -1,0 +1,76 @@
+"""How the values of the daemon's rows read in a table's cell: one function a kind of value, or a row's several keys.
+
+Must not know: which column shows what (evpnd.views).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evpnd.requests import ROUTE_TYPES
+from evpnd.tables import Row, duration, plain
+
+_TYPE_NAMES = {number: name for name, number in ROUTE_TYPES.items()}
+ZERO_ESI = "00:" * 9 + "00"
+ROUTE_KEYS = ("source", "group", "originator_ip")  # what tells other types' routes apart
+
+
+def route_type(value: object) -> str:
+    return f"{value} {_TYPE_NAMES.get(value, '')}".rstrip() if isinstance(value, int) else plain(value)
+
+
+def unless(nothing: object) -> Any:
+    return lambda value: "" if value == nothing else plain(value)
+
+
+def place(row: Row) -> str:
+    """What a route is about besides a MAC: an IP address, a prefix, an originator, or whatever there is."""
+    for key in ("ip", "prefix"):
+        if row.get(key):
+            return plain(row[key])
+    return " ".join(plain(row[key]) for key in ROUTE_KEYS if row.get(key)) or plain(row.get("raw"))
+
+
+def labels(row: Row) -> str:
+    return "/".join(plain(row[key]) for key in ("label1", "label2") if row.get(key) is not None)
+
+
+def attributes(value: object) -> str:
+    """The attributes that tell routes apart; `--json` has them all."""
+    if not isinstance(value, Mapping):
+        return plain(value)
+    parts = []
+    if path := plain(value.get("as_path")):
+        parts.append(f"path {path}")
+    if (preference := value.get("local_pref")) is not None:
+        parts.append(f"preference {preference}")
+    if communities := value.get("extended_communities"):
+        parts.append(plain([c for c in communities if c != "encapsulation:vxlan"]))
+    return ", ".join(part for part in parts if part)
+
+
+def sentences(value: object) -> str:
+    return "; ".join(map(plain, value)) if isinstance(value, list) else plain(value)
+
+
+def seconds(value: object) -> str:
+    return f"{value:.3f} s" if isinstance(value, int | float) else ""
+
+
+def ago(value: object) -> str:
+    return f"{text} ago" if (text := duration(value)) else ""
+
+
+def kind(row: Row) -> str:
+    return plain(row.get("kind")) + (" sticky" if row.get("sticky") else "")
+
+
+def by_type(value: object) -> str:
+    if not isinstance(value, Mapping):
+        return plain(value)
+    return ", ".join(f"type {number}: {count}" for number, count in value.items())
+
+
+def mark(row: Row) -> str:
+    return ("*" if row.get("best") else "") + ("s" if row.get("stale") else "")
