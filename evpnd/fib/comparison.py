@@ -43,8 +43,8 @@ class Comparisons:
         digest: Callable[[], None],
         compared: Callable[[], None],
     ) -> None:
-        """`in_flight`: keys about which requests are on their way. `digest` is called when something was read,
-        `compared` when all was."""
+        """`in_flight`: keys about which requests are on their way. `digest` draws the consequences of what was read;
+        `compared` is told that all was."""
         self._loop = loop
         self._reconciler = reconciler
         self._mirror = reconciler.mirror
@@ -155,7 +155,9 @@ class Comparisons:
         self._made_good = losses
         self.count += 1
         self.took_s = time.monotonic() - began
+        self._digest()
         self._compared()
+        self._digest()
 
     # Tables that were not read
 

@@ -69,6 +69,7 @@ class Kernel:
         self._reconciler = Reconciler(self._mirror)
         self._channel: Channel | None = None
         self._in_flight: deque[Batch] = deque()
+        self._unheard = False  # messages that are yet to be read leave out deletes
         self._retry_timer: asyncio.TimerHandle | None = None
         self._counters = dict.fromkeys(("requests", "batches", "refused", "events", "overruns"), 0)
         self._known: Known = {}
@@ -83,7 +84,7 @@ class Kernel:
             interval_s=resync_interval_s,
             in_flight=self._sent_keys,
             digest=self._digest,
-            compared=self._on_compared,
+            compared=owner.resynced,
         )
         # Bound methods: the hot path has no layer in between.
         self.set = self._reconciler.set
@@ -210,6 +211,7 @@ class Kernel:
             return
         if batch.deletes >= DEAF_FROM and not channel.deaf:
             channel.set_deaf(True)
+            self._unheard = True
         self._in_flight.append(batch)
         channel.submit(batch.datagrams).add_done_callback(self._on_sent)
 
@@ -236,6 +238,9 @@ class Kernel:
         self._reconciler.lose(batch.keys)
         self.resync(1.0 if isinstance(error, OSError) and error.errno == errno.ENOBUFS else 0.1)
 
+    def _sent_keys(self) -> list[bytes]:
+        return [key for batch in self._in_flight for key in batch.keys]
+
     def _retry(self) -> None:
         self._retry_timer = None
         self._reconciler.retry(self._loop.time())
@@ -260,7 +265,10 @@ class Kernel:
             _log.warning("netlink event: %s", error)
             self._comparisons.lost(1.0)
         self._counters["events"] += count
-        self._digest(caught_up=count < EVENTS_A_TURN)
+        caught_up = count < EVENTS_A_TURN
+        self._digest(caught_up)
+        if caught_up:
+            self._unheard = channel.deaf
 
     def _on_message(self, channel: Channel, message: Message) -> None:
         if message.type in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH):
@@ -283,23 +291,25 @@ class Kernel:
 
     def _digest(self, caught_up: bool = False) -> None:
         """Draw the consequences of what was read; `caught_up`: that was all there is at the moment."""
-        devices_changed = bool(self._mirror.notes.links)
+        devices = self._mirror.notes.links
         self._reconciler.absorb()
         if caught_up:
             self._reconciler.caught_up(batch.keys for batch in self._in_flight)
-        if devices_changed or self._addresses.changed:
+        if devices or self._addresses.changed:
             self._addresses.changed = False
             here = taken(self._mirror.links, self._addresses.known)
             if here != self.taken:
                 self.taken = here
                 self._owner.addresses_changed(here)
-        if devices_changed:
+        if devices:
             self._mirror.notes.links = {}
             self._tell_unusable()
             vnis = discover(self._mirror.links, self._known)
             if vnis != self.vnis:
                 self.vnis = vnis
                 self._owner.vnis_changed(vnis)
+            if self._unheard and any(map(self._mirror.holds_ours, devices)):
+                self.resync(self._comparisons.took_s)  # entries may have gone when the device went down
         self._tell_owner()
         self.flush()
 
@@ -314,13 +324,3 @@ class Kernel:
         local, self._mirror.notes.local = self._mirror.notes.local, {}
         if local:
             self._owner.local_macs_changed([(bridge, *split_local_key(key), e) for (bridge, key), e in local.items()])
-
-    # For the comparisons
-
-    def _on_compared(self) -> None:
-        self._digest()
-        self._owner.resynced()
-        self.flush()
-
-    def _sent_keys(self) -> list[bytes]:
-        return [key for batch in self._in_flight for key in batch.keys]

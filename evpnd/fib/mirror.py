@@ -145,6 +145,10 @@ class Mirror:
         link = self.links.get(ifindex)
         return link is not None and link.vxlan is not None
 
+    def holds_ours(self, ifindex: int) -> bool:
+        """May entries of ours be in this device's table?"""
+        return self.is_vxlan(ifindex) or ifindex in self.vxlan_ports
+
     def bridge_of(self, ifindex: int) -> int | None:
         """The bridge that a device is a port of; None when it is none, or is gone."""
         link = self.links.get(ifindex)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from evpnd.fib import intent, survey
+from evpnd.fib import comparison, intent, survey
 from evpnd.fib.kernel import Kernel
 from evpnd.fib.mirror import LocalEntry
 from tests import netns
@@ -448,21 +448,49 @@ async def test_one_hundred_thousand_entries_come_and_go() -> None:
         assert kernel.stats["events"] < 100
 
 
+async def delete_many_beside_a(kernel: Kernel) -> None:
+    """Begin with a big delete, and leave the event loop no turn to learn that it is done."""
+    want(kernel, netns.index("vx100"), A)
+    prefix = intent.fdb_prefix(netns.index("vx100"), 0)
+    keys = [prefix + (0x020100000000 + i).to_bytes(6, "big") for i in range(2000)]
+    for key in keys:
+        kernel.set(key, intent.fdb_value(VTEP2))
+    kernel.flush()
+    await settle(kernel, lambda: True, "all are sent")
+    netns.send_frame("h100", B)
+    await settle(kernel, lambda: kernel.local_macs(netns.index("br100")), "the kernel's messages are read up to here")
+    for key in keys:
+        kernel.unset(key)
+    kernel.flush()
+
+
 async def test_what_others_delete_during_a_big_delete_is_found_afterwards() -> None:
     """Meanwhile the socket's filter drops the messages about deleted entries."""
     netns.make_vni(100)
     async with watching() as (kernel, _):
-        want(kernel, netns.index("vx100"), A)
-        prefix = intent.fdb_prefix(netns.index("vx100"), 0)
-        keys = [prefix + (0x020100000000 + i).to_bytes(6, "big") for i in range(2000)]
-        for key in keys:
-            kernel.set(key, intent.fdb_value(VTEP2))
-        kernel.flush()
-        await settle(kernel, lambda: True, "all are sent")
-        for key in keys:
-            kernel.unset(key)
-        kernel.flush()
+        await delete_many_beside_a(kernel)
         run(f"bridge fdb del {A} dev vx100 self")
+        await settle(kernel, lambda: fdb("vx100") == remote(A, "10.0.0.2"), "A is back")
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        ("ip link set vx100 down", "ip link set vx100 up"),
+        ("ip link set vx100 nomaster", "ip link set vx100 master br100"),
+    ],
+    ids=["down", "nomaster"],
+)
+async def test_what_a_device_loses_during_a_big_delete_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, commands: tuple[str, ...]
+) -> None:
+    """The device's own messages are heard, those about its entries are not."""
+    monkeypatch.setattr(comparison, "DUTY", 1_000_000)  # as if comparisons were long
+    netns.make_vni(100)
+    async with watching() as (kernel, _):
+        await delete_many_beside_a(kernel)
+        run(*commands)
+        assert fdb("vx100") != remote(A, "10.0.0.2")
         await settle(kernel, lambda: fdb("vx100") == remote(A, "10.0.0.2"), "A is back")
 
 
