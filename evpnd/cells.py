@@ -58,6 +58,14 @@ def seconds(value: object) -> str:
     return f"{value:.3f} s" if isinstance(value, int | float) else ""
 
 
+def searched(value: object) -> str:
+    """How many devices' tables are still to be gone through; nothing when none is, as on most hosts."""
+    if not isinstance(value, int) or not value:
+        return "" if value in (None, 0) else plain(value)
+    devices = "1 device: its table was" if value == 1 else f"{value} devices: their tables were"
+    return f"{devices} too large to be read at start, and may hold more entries of an earlier run"
+
+
 def ago(value: object) -> str:
     return f"{text} ago" if (text := duration(value)) else ""
 

@@ -141,9 +141,10 @@ def test_peer_has_all_that_its_view_shows(run: Run, tmp_path: Path) -> None:
     run(work())
 
 
-def test_version_has_all_that_its_view_shows(run: Run, tmp_path: Path) -> None:
+def test_version_and_fib_have_all_that_their_views_show(run: Run, tmp_path: Path) -> None:
     async def work() -> None:
         async with running(tmp_path, LEFT, RIGHT) as daemon:
-            assert (await show(daemon, "version")).keys() == keys(VIEWS["show.version"])
+            for words in ("version", "fib"):
+                assert (await show(daemon, words)).keys() == keys(VIEWS[f"show.{words}"])
 
     run(work())

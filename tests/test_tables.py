@@ -204,6 +204,20 @@ def test_fib() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("unread", "said"),
+    [
+        (1, ["1 device: its table was too large"]),
+        (2, ["2 devices: their tables were too large"]),
+        (0, []),
+        (None, []),
+    ],
+)
+def test_tables_that_are_still_searched_are_said_in_words(unread: int | None, said: list[str]) -> None:
+    lines = list(render(FIB, {"desired": 3, "stale": 5, "unread": unread}))
+    assert [line.partition("searching  ")[2].partition(" to be read")[0] for line in lines[3:]] == said
+
+
 def test_every_command_has_a_view_and_reads_some_keys() -> None:
     assert set(VIEWS) == {command.name for command in COMMANDS}
     assert all(keys(view) for view in VIEWS.values())
