@@ -112,7 +112,11 @@ FILTERS = {
 COMMANDS = (
     Command("show.peers", "the peers, their sessions and how many routes they sent"),
     Command("show.peer", "everything about one peer", positional=("peer",), required=True),
-    Command("show.routes", "the EVPN routes, ours and the peers'", filters=("vni", "mac", "peer", "type")),
+    Command(
+        "show.routes",
+        "the EVPN routes, ours and the peers'; with --vni also those that carry the VNI and that nobody here imports",
+        filters=("vni", "mac", "peer", "type"),
+    ),
     Command("show.vni", "the VNIs: their devices, route targets and MACs", positional=("vni",)),
     Command("show.mac", "the MACs of the VNIs, local and remote", filters=("vni", "mac")),
     Command("show.vteps", "the remote VTEPs of the VNIs", filters=("vni",)),

@@ -11,6 +11,7 @@ from evpnd.bgp.decision import MAC_IP, decisive_step
 from evpnd.bgp.path import Path
 from evpnd.evpn.addresses import is_host_mac
 from evpnd.evpn.instances import MAC_IN_KEY, MULTICAST
+from evpnd.evpn.labels import vni as vni_of
 from evpnd.evpn.macvrf import MacVrf
 from evpnd.evpn.nlri import route_from_entry
 from evpnd.evpn.values import ip_text, mac_from_text
@@ -27,14 +28,16 @@ class Routes:
 
     def routes(self, filters: Filters) -> Iterator[Row | None]:
         """All paths of all routes, the best of each first."""
-        vrf = vrf_of(self._speaker, filters["vni"]) if "vni" in filters else None
+        vni = int(str(filters["vni"])) if "vni" in filters else None
+        if vni is not None:
+            vrf_of(self._speaker, vni)  # refuses a VNI that is not here
         mac = mac_from_text(str(filters["mac"])) if "mac" in filters else None
         kind, peer = filters.get("type"), filters.get("peer")
         if peer is not None and peer not in self._speaker.peerings:
             raise unknown_peer(str(peer))
-        return self._routes(vrf, mac, kind, peer)
+        return self._routes(vni, mac, kind, peer)
 
-    def _routes(self, vrf: MacVrf | None, mac: bytes | None, kind: object, peer: object) -> Iterator[Row | None]:
+    def _routes(self, vni: int | None, mac: bytes | None, kind: object, peer: object) -> Iterator[Row | None]:
         rib = self._speaker.rib
         for count, key in enumerate(listed(rib.table), 1):
             if count % PAUSE == 0:
@@ -50,9 +53,16 @@ class Routes:
                 if peer is not None and path.source.name != peer:
                     continue
                 importers = self._speaker.instances.importers_now(path)
-                if vrf is not None and vrf not in importers and not _is_own(vrf, key, path):
+                if vni is not None and not self._concerns(vni, key, path, importers):
                     continue
                 yield self._route_row(key, path, paths[0], importers, best=index == 0)
+
+    def _concerns(self, vni: int, key: bytes, path: Path, importers: tuple[MacVrf, ...]) -> bool:
+        """Whether the VNI announces or imports a route, or it carries the VNI and nobody imports it."""
+        vrf = self._speaker.instances.by_vni.get(vni)
+        if path.source.local:
+            return vrf is not None and key[1:9] == vrf.rd
+        return vrf in importers if importers else vni.to_bytes(3, "big") in _labels(key, path)
 
     def _route_row(self, key: bytes, path: Path, first: Path, importers: tuple[MacVrf, ...], best: bool) -> Row:
         return {
@@ -77,7 +87,7 @@ class Routes:
         if path.source.local:
             return None
         if not path.instances:
-            return self._speaker.instances.why_not_imported(path)
+            return "; ".join((self._speaker.instances.why_not_imported(path), *self._out_of_order(key, path)))
         if all(path.next_hop == vrf.vtep for vrf in path.instances):
             return "not installed: the next hop is this host"
         if key[0] == MULTICAST and all(key in vrf.no_flood for vrf in path.instances):
@@ -98,6 +108,19 @@ class Routes:
                 return "not installed: another route for the MAC is better"
         return None
 
+    def _out_of_order(self, key: bytes, path: Path) -> Iterator[str]:
+        """The VNIs of this host that a route carries and that don't work, in words."""
+        for label in _labels(key, path):
+            device = self._speaker.instances.vnis.get(vni_of(label))
+            if device is not None and device.problem is not None:
+                yield f"VNI {device.vni} does not work here: {device.problem}"
 
-def _is_own(vrf: MacVrf, key: bytes, path: Path) -> bool:
-    return path.source.local and key[1:9] == vrf.rd
+
+def _labels(key: bytes, path: Path) -> tuple[bytes, ...]:
+    """The label fields of a route; a type 3 route has its own in the PMSI tunnel attribute (RFC 8365 section 5.1.3)."""
+    if key[0] == MULTICAST:
+        pmsi = path.attributes.pmsi
+        return () if pmsi is None else (pmsi.label,)
+    route = route_from_entry(key, path.body)
+    fields = (getattr(route, name, b"") for name in ("label1", "label2"))
+    return tuple(label for label in fields if label)

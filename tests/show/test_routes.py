@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from evpnd.bgp.attributes import PmsiTunnel
 from evpnd.bgp.rib import Rib
-from evpnd.evpn.values import ip_from_text
+from evpnd.evpn.macvrf import INGRESS_REPLICATION, multicast_key
+from evpnd.evpn.values import ip_from_text, rd_from_text
 from tests.evpn.scene import MAC, attributes, device
 from tests.show.scene import A, B, Scene
 
@@ -25,6 +27,39 @@ def test_routes_by_vni_are_all_of_its_paths(scene: Scene) -> None:
         scene.mac_route(A, peer=peer)
     rows = list(scene.show("routes", {"vni": 100, "type": 2}))
     assert [(row["peer"], row["vnis"]) for row in rows] == [("p1", [100]), ("p2", [100])]
+
+
+def test_routes_by_vni_are_also_those_that_carry_it_and_nobody_imports(scene: Scene) -> None:
+    """A wrong route target: exactly then somebody looks for the route."""
+    scene.mac_route(A, target="65001:999")
+    tunnel = PmsiTunnel(0, INGRESS_REPLICATION, bytes((0, 0, 100)), ip_from_text(A))
+    key = multicast_key(rd_from_text("1:1"), ip_from_text(A))
+    scene.rib.announce(scene.peer(2), attributes("65001:999", pmsi=tunnel), ip_from_text(A), [(key, b"")])
+    scene.settle()
+    reason = "not imported: no VNI here imports rt:65001:999"
+    rows = [row for row in scene.show("routes", {"vni": 100}) if row["peer"] != "local"]
+    assert [(row["route_type"], row["peer"], row["vnis"], row["why"]) for row in rows] == [
+        (2, "p1", [], reason),
+        (3, "p2", [], reason),
+    ]
+
+
+def test_routes_by_vni_are_not_what_others_import_or_carry(scene: Scene) -> None:
+    scene.vnis(device(), device(200, 20))
+    scene.mac_route(A, target="65001:100", vni=200)  # of VNI 100, whatever its label
+    scene.mac_route(A, "02:00:00:00:00:02", target="65001:999", vni=300)
+    rows = {vni: [row for row in scene.show("routes", {"vni": vni}) if row["peer"] == "p1"] for vni in (100, 200)}
+    assert [row["mac"] for row in rows[100]] == [MAC]
+    assert rows[200] == []
+
+
+def test_routes_of_a_vni_that_does_not_work(scene: Scene) -> None:
+    scene.vnis(device(), device(200, 20, problem="br200 is down"))
+    scene.mac_route(A)
+    scene.mac_route(A, "02:00:00:00:00:02", target="65001:200", vni=200)
+    (row,) = scene.show("routes", {"vni": 200})
+    assert row["mac"] == "02:00:00:00:00:02"
+    assert row["why"] == "not imported: no VNI here imports rt:65001:200; VNI 200 does not work here: br200 is down"
 
 
 def test_listing_survives_routes_that_go_meanwhile(scene: Scene) -> None:
