@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from evpnd.evpn.labels import MAX_VNI
+from evpnd.evpn.targets import RFC8365_VXLAN
 from evpnd.requests import ROUTE_TYPES
 from evpnd.tables import Row, duration, plain
 
@@ -48,6 +50,17 @@ def attributes(value: object) -> str:
     if communities := value.get("extended_communities"):
         parts.append(plain([c for c in communities if c != "encapsulation:vxlan"]))
     return ", ".join(part for part in parts if part)
+
+
+def targets(value: object) -> str:
+    """Route targets; one in the form of RFC 8365 by the VNI in it: `*:100(rfc8365)` is `*:268435556`."""
+    return plain([_target(text) for text in value]) if isinstance(value, list) else plain(value)
+
+
+def _target(value: object) -> object:
+    administrator, _, number = str(value).rpartition(":")
+    vni = int(number) ^ RFC8365_VXLAN if number.isascii() and number.isdigit() and len(number) < 11 else 0
+    return f"{administrator}:{vni}(rfc8365)" if 0 < vni <= MAX_VNI else value
 
 
 def sentences(value: object) -> str:

@@ -179,10 +179,14 @@ def test_macs_vnis_and_vteps() -> None:
         "100  02:00:00:00:00:01  local sticky  veth1              0",
         "100  02:00:00:00:00:02  remote        10.255.0.2         3  ::1",
     ]
-    vnis = [{"vni": 100, "device": "vx100", "problem": "vx100 is not in a bridge", "warnings": ["MTU is 1500", "b"]}]
+    vnis: list[dict[str, Any]] = [
+        {"vni": 100, "device": "vx100", "problem": "vx100 is not in a bridge", "warnings": ["MTU is 1500", "b"]},
+        {"vni": 200, "import_targets": ["*:200", "*:268435656"], "export_targets": ["1:268435656"]},
+    ]
     text = "\n".join(render(VNIS, vnis))
     assert "vx100 is not in a bridge" in text
     assert "MTU is 1500; b" in text
+    assert "*:200 *:200(rfc8365)  1:200(rfc8365)" in text
     vteps = [{"vni": 100, "vtep": "10.255.0.2", "flood": True, "macs": 5, "rd": "10.255.0.2:2", "peer": "10.0.0.1"}]
     assert list(render(VTEPS, vteps)) == [
         "VNI  VTEP        FLOOD  MACS  RD            PEER",
