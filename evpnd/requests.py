@@ -118,7 +118,7 @@ COMMANDS = (
         filters=("vni", "mac", "peer", "type"),
     ),
     Command("show.vni", "the VNIs: their devices, route targets and MACs", positional=("vni",)),
-    Command("show.mac", "the MACs of the VNIs, local and remote", filters=("vni", "mac")),
+    Command("show.mac", "the MACs of the VNIs: local, remote, and those that can't be reached", filters=("vni", "mac")),
     Command("show.vteps", "the remote VTEPs of the VNIs", filters=("vni",)),
     Command("show.fib", "what was written to the kernel, and what is still to be"),
     Command("show.fib.failures", "what the kernel refused, why, and when it is tried again"),

@@ -171,7 +171,12 @@ MACS = Table(
     (
         Column("VNI", ("vni",), "the VNI", right=True),
         Column("MAC", ("mac",), "the address"),
-        Column("KIND", ("kind", "sticky"), "local or remote; sticky: it may not move", text=cells.kind),
+        Column(
+            "KIND",
+            ("kind", "sticky"),
+            "local, remote, or unreached: no route leads to a VTEP; sticky: it may not move",
+            text=cells.kind,
+        ),
         Column("WHERE", ("port", "vtep"), "the bridge port or the VTEP"),
         Column("SEQUENCE", ("sequence",), "its mobility sequence number (RFC 7432 section 15)", right=True, spare=2),
         Column("IPS", ("ips",), "the host's IP addresses", optional=True, spare=1),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from evpnd.bgp.decision import evpn_rank
+from evpnd.bgp.path import Path
 from evpnd.evpn.extended_community import to_text
 from evpnd.evpn.macvrf import MacVrf
 from evpnd.evpn.mobility import LocalMac
@@ -42,16 +44,17 @@ class Vnis:
             }
             vrf = instances.by_vni.get(vni)
             if vrf is not None:
-                if vrf.unreached:
-                    text = f"MACs without a route to a VTEP that can be reached from here: {len(vrf.unreached)}"
-                    row["warnings"].append(text)
+                unreached = len(vrf.unreached - vrf.local.keys())
+                if unreached:
+                    text = f"MACs without a route to a VTEP that can be reached from here: {unreached}"
+                    row["warnings"].append(f"{text}; `evpnctl show mac --vni {vni}` lists them as unreached")
                 row |= {
                     "rd": rd_text(vrf.rd),
                     "import_targets": vrf.imports.text(),
                     "export_targets": [to_text(target).removeprefix("rt:") for target in vrf.exports],
                     "local_macs": len(vrf.local),
                     "remote_macs": vrf.count_remote(),
-                    "unreached_macs": len(vrf.unreached),
+                    "unreached_macs": unreached,
                     "remote_vteps": len(vrf.vteps()),
                     "advertise": vrf.advertise,
                     "flooding": vrf.flooding,
@@ -69,7 +72,7 @@ class Vnis:
         return [vrf for _, vrf in sorted(self._speaker.instances.by_vni.items())]
 
     def macs(self, filters: Filters) -> Iterator[Row | None]:
-        """Each MAC of each VNI with its owner."""
+        """Each MAC of each VNI with its owner, and those that can't be reached."""
         vrfs = self._vrfs(filters)
         mac = mac_from_text(str(filters["mac"])) if "mac" in filters else None
         return (row for vrf in vrfs for row in self._macs(vrf, mac))
@@ -79,21 +82,20 @@ class Vnis:
         for count, mac in enumerate(macs, 1):
             if count % PAUSE == 0:
                 yield None
-            local, winner = vrf.local.get(mac), vrf.remote_winner(mac)
-            if local is not None:
-                yield self._local_row(vrf, mac, local)
-            elif winner is not None:
-                yield {
-                    "vni": vrf.vni,
-                    "mac": mac_text(mac),
-                    "kind": "remote",
-                    "sticky": winner.sticky,
-                    "vtep": ip_text(winner.next_hop),
-                    "sequence": winner.sequence,
-                    "ips": vrf.addresses(mac),
-                    "peer": winner.source.name,
-                    "problem": vrf.conflict(mac) or self._failure(vrf, mac),
-                }
+            if (row := self._mac_row(vrf, mac)) is not None:
+                yield row
+
+    def _mac_row(self, vrf: MacVrf, mac: bytes) -> Row | None:
+        if (local := vrf.local.get(mac)) is not None:
+            return self._local_row(vrf, mac, local)
+        if (winner := vrf.remote_winner(mac)) is not None:
+            return _remote_row(vrf, mac, winner, "remote", vrf.conflict(mac) or self._failure(vrf, mac))
+        paths = [(evpn_rank(path), key, path) for key in vrf.keys_of(mac) if (path := self._speaker.rib.best(key))]
+        if not paths:
+            return None
+        unreached = min(paths)[2]
+        problem = f"not installed: {ip_text(unreached.next_hop)} is {vrf.why_not(unreached.next_hop)}"
+        return _remote_row(vrf, mac, unreached, "unreached", problem)
 
     def _local_row(self, vrf: MacVrf, mac: bytes, local: LocalMac) -> Row:
         link = self._daemon.kernel.links.get(local.port)
@@ -137,6 +139,20 @@ class Vnis:
                 "peer": path.source.name if path is not None else None,
                 "problem": None if key is not None else "no type 3 route: no flooding to it",
             }
+
+
+def _remote_row(vrf: MacVrf, mac: bytes, path: Path, kind: str, problem: str | None) -> Row:
+    return {
+        "vni": vrf.vni,
+        "mac": mac_text(mac),
+        "kind": kind,
+        "sticky": path.sticky,
+        "vtep": ip_text(path.next_hop),
+        "sequence": path.sequence,
+        "ips": vrf.addresses(mac),
+        "peer": path.source.name,
+        "problem": problem,
+    }
 
 
 def _known(vrf: MacVrf) -> list[bytes]:

@@ -28,10 +28,13 @@ def test_unknown_peer_is_refused(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("command", ["routes", "mac", "vteps"])
-def test_long_listing_without_rows_lets_others_have_their_turn(scene: Scene, command: str) -> None:
-    """At 200,000 routes a filter that finds nothing held up the loop for a third of a second."""
+def test_long_listing_lets_others_have_their_turn(scene: Scene, command: str) -> None:
+    """At 200,000 routes a filter that finds nothing held up the loop for a third of a second.
+
+    Only `show mac` has rows here: these MACs can't be reached.
+    """
     for number in range(2 * PAUSE):
         scene.mac_route("10.0.0.5", f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}")
     filters: Filters = {"type": 5} if command == "routes" else {}
-    rows = scene.show(command, filters)
-    assert list(rows) == [None, None]
+    rows = list(scene.show(command, filters))
+    assert [at for at, row in enumerate(rows) if row is None] == ([999, 2000] if command == "mac" else [0, 1])

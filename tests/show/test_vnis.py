@@ -27,7 +27,14 @@ def test_macs_without_a_way_to_them_are_not_counted_as_remote(scene: Scene) -> N
     key = scene.mac_route("127.0.0.1", "02:00:00:00:00:03")
     (vni,) = scene.show("vni")
     assert (vni["remote_macs"], vni["unreached_macs"]) == (1, 1)
-    assert vni["warnings"] == ["MACs without a route to a VTEP that can be reached from here: 1"]
+    assert vni["warnings"] == [
+        "MACs without a route to a VTEP that can be reached from here: 1; "
+        "`evpnctl show mac --vni 100` lists them as unreached"
+    ]
+    remote, unreached = scene.show("mac", {"vni": 100})
+    assert (remote["mac"], remote["kind"], remote["problem"]) == ("02:00:00:00:00:02", "remote", None)
+    assert (unreached["mac"], unreached["kind"], unreached["vtep"]) == ("02:00:00:00:00:03", "unreached", "127.0.0.1")
+    assert unreached["problem"] == "not installed: 127.0.0.1 is no VTEP that can be reached from here"
     scene.mac_route(A, "02:00:00:00:00:03")
     (vni,) = scene.show("vni")
     assert (vni["remote_macs"], vni["unreached_macs"], vni["warnings"]) == (2, 0, [])
@@ -35,6 +42,10 @@ def test_macs_without_a_way_to_them_are_not_counted_as_remote(scene: Scene) -> N
     scene.withdraw(key)
     (vni,) = scene.show("vni")
     assert (vni["remote_macs"], vni["unreached_macs"]) == (1, 0)
+    scene.mac_route("127.0.0.1", "02:00:00:00:00:03")
+    (vni,) = scene.show("vni")
+    assert (vni["unreached_macs"], vni["warnings"]) == (0, [])  # it is here, whatever a route says
+    assert [row["kind"] for row in scene.show("mac")] == ["remote", "local"]
 
 
 def test_device_that_can_not_be_used_says_why() -> None:
