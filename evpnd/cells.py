@@ -79,6 +79,10 @@ def searched(value: object) -> str:
     return f"{devices} too large to be read at start, and may hold more entries of an earlier run"
 
 
+def failed(value: object) -> str:
+    return f"{plain(value)}: `evpnctl show fib failures` lists them" if value else plain(value)
+
+
 def ago(value: object) -> str:
     return f"{text} ago" if (text := duration(value)) else ""
 

@@ -10,6 +10,7 @@ import grp
 import json
 import os
 import socket
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,8 @@ def _connect(sock: socket.socket, path: str, deadline: float) -> None:
             f"no evpnd here: {path} does not exist; start it (systemctl start evpnd), or name its socket with --socket"
         ) from None
     except ConnectionRefusedError:
+        if not _is_socket(path):
+            raise EvpndError(f"{path} is no socket; name evpnd's with --socket") from None
         raise EvpndError(
             f"no evpnd here: nobody listens on {path}; start it (systemctl start evpnd), or name another with --socket"
         ) from None
@@ -61,6 +64,13 @@ def _connect(sock: socket.socket, path: str, deadline: float) -> None:
         raise EvpndError(f"evpnd at {path} is too busy to answer; try again") from None
     except OSError as exc:
         raise EvpndError(f"can't use {path}: {exc.strerror or exc}; name evpnd's socket with --socket") from None
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(Path(path).stat().st_mode)
+    except OSError:
+        return True  # gone meanwhile: it was one
 
 
 def _who_may(path: str) -> str:

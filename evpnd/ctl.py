@@ -18,7 +18,7 @@ from evpnd.client import ask
 from evpnd.config import DEFAULT_SOCKET
 from evpnd.errors import EvpndError
 from evpnd.requests import COMMANDS, FILTERS, Command, Filters
-from evpnd.tables import render
+from evpnd.tables import View, legend, render
 from evpnd.views import VIEWS
 
 PROG = "evpnctl"
@@ -27,7 +27,10 @@ _VERBS = {"show": "print what the daemon knows", "clear": "end sessions and star
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    options = vars(build_parser().parse_args(arguments))
+    parsed, unknown = build_parser().parse_known_args(arguments)
+    options = vars(parsed)
+    if unknown:  # with the usage of the command, not that of evpnctl
+        options["parser"].error(f"unrecognized arguments: {' '.join(unknown)}")
     filters: Filters = {name: options[name] for name in FILTERS if options.get(name) is not None}
     command = options["command"]
     try:
@@ -43,27 +46,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help also tells what the command prints."""
+
+    view: View | None = None
+
+    def format_help(self) -> str:
+        width = shutil.get_terminal_size().columns - 2  # as argparse has it
+        lines = legend(self.view, width) if self.view else ()
+        return super().format_help() + "".join(f"{line}\n" for line in lines)
+
+
+def build_parser() -> _Parser:
     """The argument tree: one subparser a word, the filters of a command on its last one."""
     common = common_options()
-    parser = argparse.ArgumentParser(
-        prog=PROG, description="Ask a running evpnd.", parents=[common], allow_abbrev=False
-    )
+    parser = _Parser(prog=PROG, description="Ask a running evpnd.", parents=[common], allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"{PROG} {__version__}")
     _add(parser, (), common)
     return parser
 
 
-def common_options() -> argparse.ArgumentParser:
+def common_options() -> _Parser:
     """Options that may stand before or after the command's words."""
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--socket", metavar="PATH", help=f"evpnd's control socket ({DEFAULT_SOCKET})")
     common.add_argument("--json", action="store_true", help="print JSON: a list of rows, or one object")
     common.add_argument("--wide", action="store_true", help="print all columns, however narrow the terminal is")
     return common
 
 
-def _add(parser: argparse.ArgumentParser, words: tuple[str, ...], common: argparse.ArgumentParser) -> None:
+def _add(parser: _Parser, words: tuple[str, ...], common: _Parser) -> None:
     """Give the parser for `words` its command's arguments, and the parsers of the words that may follow."""
     own = next((c for c in COMMANDS if c.words == words), None)
     if own:
@@ -81,8 +93,9 @@ def _add(parser: argparse.ArgumentParser, words: tuple[str, ...], common: argpar
         _add(child, (*words, word), common)
 
 
-def _add_arguments(parser: argparse.ArgumentParser, command: Command) -> None:
-    parser.set_defaults(command=command.name)
+def _add_arguments(parser: _Parser, command: Command) -> None:
+    parser.set_defaults(command=command.name, parser=parser)
+    parser.view = VIEWS[command.name]
     for name in command.positional:
         required = command.required and name == command.positional[0]
         parser.add_argument(

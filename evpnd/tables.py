@@ -19,6 +19,7 @@ Row = Mapping[str, Any]
 Format = Callable[[Any], str]
 GAP = "  "
 NOTE_INDENT = "    "
+LEGEND = 16  # columns for the names in a legend
 
 
 def plain(value: object) -> str:
@@ -111,6 +112,24 @@ def render(view: View, result: Any, width: int | None = None) -> Iterator[str]:
         yield from _detail(view, result if isinstance(result, Mapping) else {"result": result}, width)
     else:
         yield from _table(view, result if isinstance(result, list) else [result], width)
+
+
+def legend(view: View, width: int) -> Iterator[str]:
+    """What the columns or lines of a view mean, under the name of each part."""
+    parts = view.sections if isinstance(view, Detail) else (Section("columns", rows="rows", table=view),)
+    for part in parts:
+        columns = part.table.columns if part.table else ()
+        meanings = [(c.title, c.help) for c in columns] + [(item.label, item.help) for item in part.items]
+        lines = [line for title, help in meanings if help for line in _meaning(title, help, width)]
+        if lines:
+            yield from ("", f"{part.title}:" if part.title else "it prints:", *lines)
+
+
+def _meaning(title: str, help: str, width: int) -> list[str]:
+    head = f"  {title.ljust(LEGEND)}{GAP}"
+    return textwrap.wrap(
+        help, max(width, len(head) + 20), initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
+    )
 
 
 def _table(table: Table, rows: Sequence[Row], width: int | None) -> Iterator[str]:

@@ -17,7 +17,9 @@ import pytest
 
 from evpnd.control import ControlServer
 from evpnd.ctl import build_parser
-from evpnd.requests import COMMANDS, Filters, Handler, encode_error, unknown_peer, unknown_vni
+from evpnd.requests import COMMANDS, Command, Filters, Handler, encode_error, unknown_peer, unknown_vni
+from evpnd.tables import Detail, Table
+from evpnd.views import VIEWS
 
 PEERS = [
     {
@@ -182,6 +184,12 @@ async def test_a_daemon_that_is_too_old(daemon: Path) -> None:
         (("show", "routes", "--type", "x"), "x is no route type, expected 0 to 255 or one of ad, mac-ip"),
         (("show", "routes", "--mac", "x"), "x is no MAC address, expected the form 02:00:00:00:00:01"),
         (("show", "peer", "spine"), "spine is no address, expected the peer's, such as 10.0.0.2"),
+        (("show", "mac", "02:00:00:00:00:01"), "usage: evpnctl show mac [-h]"),
+        (("show", "mac", "02:00:00:00:00:01"), "error: unrecognized arguments: 02:00:00:00:00:01"),
+        (
+            ("show", "fib", "failures", "--vni", "1"),
+            "evpnctl show fib failures: error: unrecognized arguments: --vni 1",
+        ),
         (("clear", "peer", "10.0.0.2", "hard"), 'hard is unknown, expected "soft" or nothing'),
     ],
 )
@@ -200,6 +208,9 @@ async def test_no_daemon(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     assert f"nobody listens on {path}; {remedy}" in (await evpnctl("--socket", path, "show", "peers")).err
+    assert (await evpnctl("--socket", tmp_path, "show", "peers")).err == (
+        f"evpnctl: {tmp_path} is no socket; name evpnd's with --socket\n"
+    )
     outcome = await evpnctl("--socket", tmp_path / ("x" * 200), "show", "peers")
     assert (outcome.status, outcome.err.count("\n")) == (1, 1)
 
@@ -260,6 +271,20 @@ def test_every_command_can_be_written() -> None:
         parsed = build_parser().parse_args(line)
         assert parsed.command == command.name
         assert all(getattr(parsed, name) is not None for name in command.filters + command.positional)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+async def test_help_tells_what_is_printed(command: Command) -> None:
+    outcome = await evpnctl(*command.words, "--help")
+    view = VIEWS[command.name]
+    parts = [view] if isinstance(view, Table) else [section.table for section in view.sections if section.table]
+    meanings = [(column.title, column.help) for table in parts for column in table.columns]
+    if isinstance(view, Detail):
+        meanings += [(item.label, item.help) for section in view.sections for item in section.items if item.help]
+    text = " ".join(outcome.out.split())
+    assert outcome.status == 0
+    assert meanings and all(" ".join((title, help)).strip() in text for title, help in meanings)
+    assert max(map(len, outcome.out.splitlines())) <= 80
 
 
 async def test_width_of_a_terminal(daemon: Path) -> None:

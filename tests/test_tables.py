@@ -195,12 +195,15 @@ def test_macs_vnis_and_vteps() -> None:
 
 
 def test_fib() -> None:
-    lines = list(render(FIB, {"desired": 3, "owned": 3, "pending": 0, "written": 6, "resync_took_s": 0.0123}))
+    lines = list(
+        render(FIB, {"desired": 3, "owned": 3, "pending": 0, "failures": 2, "written": 6, "resync_took_s": 0.0123})
+    )
     assert lines == [
         "Entries",
         "  desired        3",
         "  in the kernel  3",
         "  pending        0",
+        "  failed         2: `evpnctl show fib failures` lists them",
         "",
         "Kernel",
         "  requests         6",
