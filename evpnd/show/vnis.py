@@ -45,9 +45,7 @@ class Vnis:
             vrf = instances.by_vni.get(vni)
             if vrf is not None:
                 unreached = len(vrf.unreached - vrf.local.keys())
-                if unreached:
-                    text = f"MACs without a route to a VTEP that can be reached from here: {unreached}"
-                    row["warnings"].append(f"{text}; `evpnctl show mac --vni {vni}` lists them as unreached")
+                row["warnings"] += _warnings(vrf, unreached)
                 row |= {
                     "rd": rd_text(vrf.rd),
                     "import_targets": vrf.imports.text(),
@@ -90,12 +88,14 @@ class Vnis:
             return self._local_row(vrf, mac, local)
         if (winner := vrf.remote_winner(mac)) is not None:
             return _remote_row(vrf, mac, winner, "remote", vrf.conflict(mac) or self._failure(vrf, mac))
+        if (unreached := self._unreached(vrf, mac)) is not None:
+            return _remote_row(vrf, mac, unreached, "unreached", f"not installed: {_why_not(vrf, unreached.next_hop)}")
+        return None
+
+    def _unreached(self, vrf: MacVrf, mac: bytes) -> Path | None:
+        """The best of the paths of a MAC none of whose next hops can be used from here."""
         paths = [(evpn_rank(path), key, path) for key in vrf.keys_of(mac) if (path := self._speaker.rib.best(key))]
-        if not paths:
-            return None
-        unreached = min(paths)[2]
-        problem = f"not installed: {ip_text(unreached.next_hop)} is {vrf.why_not(unreached.next_hop)}"
-        return _remote_row(vrf, mac, unreached, "unreached", problem)
+        return min(paths)[2] if paths else None
 
     def _local_row(self, vrf: MacVrf, mac: bytes, local: LocalMac) -> Row:
         link = self._daemon.kernel.links.get(local.port)
@@ -124,21 +124,44 @@ class Vnis:
         for count, mac in enumerate(list(vrf.remote), 1):
             if count % PAUSE == 0:
                 yield None
-            if mac not in vrf.local and (winner := vrf.remote_winner(mac)) is not None:
-                macs[winner.next_hop] += 1
-        keys = {vtep: key for key, vtep in vrf.flood.items()}
+            path = None if mac in vrf.local else vrf.remote_winner(mac) or self._unreached(vrf, mac)
+            if path is not None:
+                macs[path.next_hop] += 1
+        keys = {vtep: key for key, vtep in (*vrf.no_flood.items(), *vrf.flood.items())}
         for vtep in sorted(macs.keys() | keys.keys()):
             key = keys.get(vtep)
             path = self._speaker.rib.best(key) if key is not None else None
             yield {
                 "vni": vrf.vni,
                 "vtep": ip_text(vtep),
-                "flood": key is not None,
+                "flood": key in vrf.flood,
                 "macs": macs[vtep],
                 "rd": rd_text(key[1:9]) if key is not None else None,
                 "peer": path.source.name if path is not None else None,
-                "problem": None if key is not None else "no type 3 route: no flooding to it",
+                "problem": _vtep_problem(vrf, vtep, key),
             }
+
+
+def _warnings(vrf: MacVrf, unreached: int) -> Iterator[str]:
+    """What routes say that can't be followed from here."""
+    if unreached:
+        text = f"MACs without a route to a VTEP that can be reached from here: {unreached}"
+        yield f"{text}; `evpnctl show mac --vni {vrf.vni}` lists them as unreached"
+    if vrf.no_flood:
+        text = f"VTEPs that can't be flooded to: {len(set(vrf.no_flood.values()))}"
+        yield f"{text}; `evpnctl show vteps --vni {vrf.vni}` says why"
+
+
+def _why_not(vrf: MacVrf, vtep: bytes) -> str:
+    return f"{ip_text(vtep)} is {vrf.why_not(vtep)}"
+
+
+def _vtep_problem(vrf: MacVrf, vtep: bytes, key: bytes | None) -> str | None:
+    if not vrf.reaches(vtep):
+        return f"not used: {_why_not(vrf, vtep)}"
+    if not vrf.flooding:
+        return "no flooding to it: that is off in the configuration"
+    return None if key is not None else "no type 3 route: no flooding to it"
 
 
 def _remote_row(vrf: MacVrf, mac: bytes, path: Path, kind: str, problem: str | None) -> Row:

@@ -31,7 +31,7 @@ def test_unknown_peer_is_refused(scene: Scene) -> None:
 def test_long_listing_lets_others_have_their_turn(scene: Scene, command: str) -> None:
     """At 200,000 routes a filter that finds nothing held up the loop for a third of a second.
 
-    Only `show mac` has rows here: these MACs can't be reached.
+    Only `show mac` has rows in between: these MACs can't be reached.
     """
     for number in range(2 * PAUSE):
         scene.mac_route("10.0.0.5", f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}")

@@ -6,7 +6,7 @@ from evpnd.config import EvpnConfig, VniSettings
 from evpnd.evpn.values import mac_from_text
 from evpnd.fib.reconcile import Failure
 from evpnd.views import VIEWS, keys
-from tests.evpn.scene import MAC, device
+from tests.evpn.scene import MAC, OWN_VTEP, device
 from tests.show.scene import A, B, Scene
 
 
@@ -89,3 +89,23 @@ def test_vteps_with_and_without_flooding(scene: Scene) -> None:
     assert (flooded["vtep"], flooded["flood"], flooded["macs"], flooded["peer"]) == (A, True, 0, "p1")
     assert (silent["vtep"], silent["flood"], silent["macs"]) == (B, False, 1)
     assert silent["problem"] == "no type 3 route: no flooding to it"
+
+
+def test_vtep_where_flooding_is_off() -> None:
+    scene = Scene(EvpnConfig(vnis={100: VniSettings(vni=100, flooding=False)}))
+    scene.vnis(device())
+    scene.multicast_route(A)
+    scene.mac_route(A)
+    (row,) = scene.show("vteps")
+    assert (row["flood"], row["problem"]) == (False, "no flooding to it: that is off in the configuration")
+
+
+def test_vtep_that_is_here(scene: Scene) -> None:
+    """Two hosts with the same VTEP address."""
+    scene.multicast_route(A, endpoint=OWN_VTEP)
+    scene.mac_route(OWN_VTEP)
+    (row,) = scene.show("vteps")
+    assert (row["vtep"], row["flood"], row["macs"], row["peer"]) == (OWN_VTEP, False, 1, "p1")
+    assert row["problem"] == "not used: 10.0.0.5 is this host's VTEP of VNI 100"
+    (vni,) = scene.show("vni")
+    assert vni["warnings"][1:] == ["VTEPs that can't be flooded to: 1; `evpnctl show vteps --vni 100` says why"]
