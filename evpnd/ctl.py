@@ -103,10 +103,10 @@ def _add_arguments(parser: _Parser, command: Command) -> None:
             metavar=FILTERS[name].metavar,
             nargs=None if required else "?",
             type=_checked(name),
-            help=FILTERS[name].help,
+            help=command.help_of(name),
         )
     for name in command.filters:
-        parser.add_argument(f"--{name}", metavar=FILTERS[name].metavar, type=_checked(name), help=FILTERS[name].help)
+        parser.add_argument(f"--{name}", metavar=FILTERS[name].metavar, type=_checked(name), help=command.help_of(name))
 
 
 def _checked(name: str) -> Callable[[str], object]:

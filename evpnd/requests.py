@@ -24,6 +24,7 @@ from evpnd.evpn.values import mac_from_text, mac_text
 REQUEST_OCTETS = 65536  # the longest request
 ROWS_A_PART = 128  # of a long reply: what the loop waits for in one go, well under 5 ms
 ROUTE_TYPES = {"ad": 1, "mac-ip": 2, "multicast": 3, "segment": 4, "prefix": 5}
+LOCAL = "local"  # the source of our own routes, in place of a peer
 
 Kind = Literal["bad-request", "unknown-command", "refused", "failed"]
 Filters = dict[str, object]
@@ -56,10 +57,15 @@ class Command:
     filters: tuple[str, ...] = ()  # options
     positional: tuple[str, ...] = ()  # filters given by position
     required: bool = False  # whether the positional ones must be there
+    special: tuple[tuple[str, str], ...] = ()  # filters with a help of their own here
 
     @property
     def words(self) -> tuple[str, ...]:
         return tuple(self.name.split("."))
+
+    def help_of(self, name: str) -> str:
+        """What a filter does here."""
+        return dict(self.special).get(name, FILTERS[name].help)
 
 
 def _is_number(text: str) -> bool:
@@ -81,6 +87,8 @@ def _mac(value: object) -> str:
 
 
 def _peer(value: object) -> str:
+    if value == LOCAL:
+        return LOCAL
     try:
         return str(ipaddress.ip_address(str(value)))
     except ValueError:
@@ -114,8 +122,12 @@ COMMANDS = (
     Command("show.peer", "everything about one peer", positional=("peer",), required=True),
     Command(
         "show.routes",
-        "the EVPN routes, ours and the peers'; with --vni also those that carry the VNI and that nobody here imports",
+        "the EVPN routes, ours and the peers'",
         filters=("vni", "mac", "peer", "type"),
+        special=(
+            ("vni", "what this VNI announces and imports, and what carries it and nobody here imports"),
+            ("peer", f"only what this peer sent; `{LOCAL}`: only our own"),
+        ),
     ),
     Command("show.vni", "the VNIs: their devices, route targets and MACs", positional=("vni",)),
     Command("show.mac", "the MACs of the VNIs: local, remote, and those that can't be reached", filters=("vni", "mac")),

@@ -131,6 +131,8 @@ async def test_filters_reach_the_daemon_in_canonical_form(daemon: Path) -> None:
     assert (
         "[('peer', '::1'), ('soft', True)]" in (await evpnctl("clear", "peer", "0::1", "soft", "--socket", daemon)).out
     )
+    outcome = await evpnctl("show", "routes", "--peer", "local", "--socket", daemon)
+    assert outcome.status == 0
     assert "[('peer', '::1')]" in (await evpnctl("clear", "peer", "0::1", "--socket", daemon)).out
 
 

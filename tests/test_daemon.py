@@ -15,6 +15,8 @@ import uvloop
 
 from evpnd.config import BgpConfig, Config, ControlConfig, PeerSettings
 from evpnd.daemon import Daemon
+from evpnd.requests import RequestError
+from evpnd.show import handlers
 from evpnd.views import VIEWS, keys
 from tests import netns
 
@@ -129,6 +131,7 @@ def test_peer_has_all_that_its_view_shows(run: Run, tmp_path: Path) -> None:
                 assert keys(VIEWS["show.peer"]) <= row.keys()
                 assert {"local_port", "remote_port"} <= {key for key, value in row.items() if value}
             assert (ours["local_port"], ours["remote_port"]) == (theirs["remote_port"], theirs["local_port"])
+            assert ours["uptime_s"] == round(ours["uptime_s"], 3)  # no octets for what nobody knows
             assert theirs["local_port"] == PORT and theirs["last_error_age_s"] is None
             right.clear(LEFT, soft=False)
 
@@ -137,6 +140,19 @@ def test_peer_has_all_that_its_view_shows(run: Run, tmp_path: Path) -> None:
 
             assert "cleared by the operator" in str(await until(reset))
             assert 0 <= (await show(left, "peer", peer=RIGHT))["last_error_age_s"] < 5
+
+    run(work())
+
+
+def test_nothing_is_refreshed_without_a_session(run: Run, tmp_path: Path) -> None:
+    """It was said to be."""
+
+    async def work() -> None:
+        async with running(tmp_path, LEFT, RIGHT) as daemon:
+            with pytest.raises(
+                RequestError, match=f"there is no session with {RIGHT} now; "
+            ):
+                handlers(daemon)["clear.peer"]({"peer": RIGHT, "soft": True})
 
     run(work())
 

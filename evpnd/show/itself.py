@@ -14,7 +14,7 @@ import time
 from evpnd import __version__
 from evpnd.fib.intent import describe
 from evpnd.requests import Filters
-from evpnd.show.running import Row, Running
+from evpnd.show.running import Row, Running, milliseconds
 
 
 class Itself:
@@ -37,7 +37,7 @@ class Itself:
                 "entry": describe(key),
                 "errno": errno.errorcode.get(failure.errno, str(failure.errno)),
                 "count": failure.count,
-                "retry_in_s": max(0.0, failure.retry_at - now) if failure.retry_at < math.inf else None,
+                "retry_in_s": milliseconds(max(0.0, failure.retry_at - now)) if failure.retry_at < math.inf else None,
                 "error": failure.text,
             }
             for key, failure in self._daemon.kernel.failures.items()
@@ -50,7 +50,7 @@ class Itself:
             "version": __version__,
             "python": platform.python_version(),
             "pid": os.getpid(),
-            "uptime_s": time.monotonic() - self._daemon.started_at,
+            "uptime_s": milliseconds(time.monotonic() - self._daemon.started_at),
             "asn": config.bgp.asn,
             "router_id": config.bgp.router_id,
             "files": list(config.files),

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from evpnd.bgp.counters import MESSAGE_NAMES
 from evpnd.bgp.negotiation import make_open
+from evpnd.config import PeerSettings
 from evpnd.evpn.values import ip_text
 from evpnd.peering import Peering
-from evpnd.requests import Filters, unknown_peer
-from evpnd.show.running import Row, Running
+from evpnd.requests import Filters, RequestError, unknown_peer
+from evpnd.show.running import Row, Running, milliseconds
 
 if TYPE_CHECKING:
     from evpnd.bgp.session import Session
@@ -33,8 +34,14 @@ class Peers:
             yield self._peer_row(settings.address)
             yield None  # its routes were counted
 
+    def _settings(self, address: str) -> PeerSettings:
+        settings = next((peer for peer in self._daemon.config.bgp.peers if peer.address == address), None)
+        if settings is None:
+            raise unknown_peer(address)
+        return settings
+
     def _peer_row(self, address: str) -> Row:
-        settings = next(peer for peer in self._daemon.config.bgp.peers if peer.address == address)
+        settings = self._settings(address)
         row: Row = {"address": address, "asn": settings.asn, "description": settings.description}
         session, peering = self._daemon.sessions.get(address), self._speaker.peerings.get(address)
         if not settings.enabled:
@@ -47,7 +54,7 @@ class Peers:
         return {
             **row,
             "state": session.state.name.replace("_", "").lower(),
-            "uptime_s": session.uptime,
+            "uptime_s": milliseconds(session.uptime),
             "routes_in": peering.routes_in,
             "routes_accepted": len(peering.rib_in.paths),
             "routes_out": self._routes_out(peering),
@@ -72,9 +79,7 @@ class Peers:
     def peer(self, filters: Filters) -> Row:
         """Everything about one peer."""
         address = str(filters["peer"])
-        settings = next((peer for peer in self._daemon.config.bgp.peers if peer.address == address), None)
-        if settings is None:
-            raise unknown_peer(address)
+        settings = self._settings(address)
         row = self._peer_row(address)
         session = self._daemon.sessions.get(address)
         if session is None:
@@ -83,7 +88,7 @@ class Peers:
         row |= {
             "kind": _peer_kind(session, settings.route_reflector_client),
             "last_error": session.last_error or None,
-            "last_error_age_s": session.last_error_age,
+            "last_error_age_s": milliseconds(session.last_error_age),
             "established_count": session.counters.established,
             "passive": settings.passive,
             "multihop": settings.multihop,
@@ -104,9 +109,13 @@ class Peers:
     def clear_peer(self, filters: Filters) -> Row:
         """Reset a session, or only refresh both tables."""
         address = str(filters["peer"])
-        if address not in self._daemon.sessions:
-            raise unknown_peer(address)
-        return {"done": self._daemon.clear(address, bool(filters.get("soft")))}
+        session = self._daemon.sessions.get(address)
+        if session is None:
+            raise RequestError(f"peer {address} has no session: {self._peer_row(address)['problem']}")
+        soft = bool(filters.get("soft"))
+        if soft and session.uptime is None:
+            raise RequestError(f"there is no session with {address} now; `evpnctl show peer {address}` says why")
+        return {"done": self._daemon.clear(address, soft)}
 
 
 def _peer_kind(session: Session, client: bool) -> str:
@@ -143,7 +152,7 @@ def _messages(session: Session) -> list[Row]:
 def _faults(session: Session, now: float) -> list[Row]:
     return [
         {
-            "age_s": now - fault.at,
+            "age_s": milliseconds(now - fault.at),
             "action": fault.action.name.lower(),
             "message": fault.text,
             "data": fault.body.hex(),

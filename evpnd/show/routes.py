@@ -16,7 +16,7 @@ from evpnd.evpn.macvrf import MacVrf
 from evpnd.evpn.nlri import route_from_entry
 from evpnd.evpn.values import ip_text, mac_from_text
 from evpnd.message_json import attributes_to_json
-from evpnd.requests import Filters, unknown_peer
+from evpnd.requests import LOCAL, Filters, unknown_peer
 from evpnd.show.running import PAUSE, Row, Running, listed, vrf_of
 
 
@@ -24,6 +24,7 @@ class Routes:
     """`show routes`."""
 
     def __init__(self, daemon: Running) -> None:
+        self._daemon = daemon
         self._speaker = daemon.speaker
 
     def routes(self, filters: Filters) -> Iterator[Row | None]:
@@ -33,7 +34,7 @@ class Routes:
             vrf_of(self._speaker, vni)  # refuses a VNI that is not here
         mac = mac_from_text(str(filters["mac"])) if "mac" in filters else None
         kind, peer = filters.get("type"), filters.get("peer")
-        if peer is not None and peer not in self._speaker.peerings:
+        if peer not in (None, LOCAL, *(settings.address for settings in self._daemon.config.bgp.peers)):
             raise unknown_peer(str(peer))
         return self._routes(vni, mac, kind, peer)
 

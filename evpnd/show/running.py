@@ -47,6 +47,11 @@ def listed(keys: Collection[bytes]) -> list[bytes]:
     return sorted(keys) if len(keys) <= SORTED_KEYS else list(keys)
 
 
+def milliseconds(seconds: float | None) -> float | None:
+    """A time as rows have it: not finer than it is known."""
+    return None if seconds is None else round(seconds, 3)
+
+
 def vrf_of(speaker: Speaker, vni: object) -> MacVrf | None:
     """The instance of a VNI, None where the VNI doesn't work; RequestError where there is no such VNI."""
     instances = speaker.instances

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from evpnd.config import BgpConfig, Config, EvpnConfig
+from evpnd.config import BgpConfig, Config, EvpnConfig, PeerSettings
 from evpnd.fib.reconcile import Failure
 from evpnd.requests import Filters
 from evpnd.show import handlers
@@ -19,7 +19,8 @@ class Scene(Host):
 
     def __init__(self, evpn: EvpnConfig | None = None) -> None:
         super().__init__(evpn)
-        config = Config(bgp=BgpConfig(asn=65001, router_id="10.0.0.5"), files=("evpnd.toml",))
+        peers = tuple(PeerSettings(address=f"p{number}", asn="internal") for number in (1, 2))
+        config = Config(bgp=BgpConfig(asn=65001, router_id="10.0.0.5", peers=peers), files=("evpnd.toml",))
         self.failures: dict[bytes, Failure] = {}
         link = SimpleNamespace(name="pod7")
         self.unusable: dict[str, str] = {}

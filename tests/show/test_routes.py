@@ -20,6 +20,7 @@ def test_routes_by_vni_type_and_peer(scene: Scene) -> None:
     assert {row["peer"] for row in scene.show("routes", {"vni": 100})} == {"local", "p1"}
     assert [row["route_type"] for row in scene.show("routes", {"type": 3})] == [3]
     assert [row["mac"] for row in scene.show("routes", {"peer": "p1", "mac": MAC})] == [MAC]
+    assert {row["peer"] for row in scene.show("routes", {"peer": "local"})} == {"local"}
 
 
 def test_routes_by_vni_are_all_of_its_paths(scene: Scene) -> None:

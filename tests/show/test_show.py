@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from evpnd.config import BgpConfig, Config, PeerSettings
 from evpnd.requests import Filters, RequestError
 from evpnd.show import handlers
 from evpnd.show.running import PAUSE
@@ -19,6 +20,14 @@ def test_every_command_has_a_handler_and_a_view(scene: Scene) -> None:
 def test_unknown_vni_is_refused(scene: Scene, command: str) -> None:
     with pytest.raises(RequestError, match="VNI 5 is not known here"):
         scene.show(command, {"vni": 5})
+
+
+def test_peer_that_is_disabled_is_known(scene: Scene) -> None:
+    peers = (PeerSettings(address="10.9.9.9", asn="internal", enabled=False),)
+    scene.daemon.config = Config(bgp=BgpConfig(asn=65001, router_id="10.0.0.5", peers=peers))
+    assert list(scene.show("routes", {"peer": "10.9.9.9"})) == []
+    with pytest.raises(RequestError, match=r"peer 10.9.9.9 has no session: disabled in the configuration"):
+        handlers(scene.daemon)["clear.peer"]({"peer": "10.9.9.9"})
 
 
 def test_unknown_peer_is_refused(scene: Scene) -> None:
