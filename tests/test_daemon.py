@@ -149,9 +149,7 @@ def test_nothing_is_refreshed_without_a_session(run: Run, tmp_path: Path) -> Non
 
     async def work() -> None:
         async with running(tmp_path, LEFT, RIGHT) as daemon:
-            with pytest.raises(
-                RequestError, match=f"there is no session with {RIGHT} now; "
-            ):
+            with pytest.raises(RequestError, match=f"there is no session with {RIGHT} now; "):
                 handlers(daemon)["clear.peer"]({"peer": RIGHT, "soft": True})
 
     run(work())
