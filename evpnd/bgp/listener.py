@@ -15,8 +15,9 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from evpnd.bgp.session import Session, set_options, words
+from evpnd.bgp.session import Session
 from evpnd.bgp.tcp import family_of, listen_options, md5_option
+from evpnd.bgp.wire import set_options, words
 
 BACKLOG = 128
 EVERY_ADDRESS = ("0.0.0.0", "::")

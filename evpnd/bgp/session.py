@@ -1,20 +1,18 @@
 """A peer on real sockets: carries the outputs of `evpnd.bgp.peer` out, and gives it octets, news and time.
 
-Owns the TCP connections of one peer, its timer on the event loop and its log lines. Works on asyncio's loop and on
-uvloop. Must not know what the routes are good for: decoded UPDATEs go to the SessionOwner.
+Owns which TCP connections (`evpnd.bgp.wire`) one peer has, its timer on the event loop and its log lines. Must not know
+what the routes are good for: decoded UPDATEs go to the SessionOwner.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import math
-import os
 import random
 import socket
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from evpnd.bgp import outputs as out
 from evpnd.bgp.attributes import AttributeCache
@@ -27,14 +25,11 @@ from evpnd.bgp.message import RouteRefresh, encode_route_refresh
 from evpnd.bgp.negotiation import Negotiated
 from evpnd.bgp.peer import Peer
 from evpnd.bgp.peer_config import PeerConfig
-from evpnd.bgp.tcp import Option, family_of, md5_option, session_options
+from evpnd.bgp.tcp import session_options
 from evpnd.bgp.update import Update
+from evpnd.bgp.wire import Wire, adopt, connect, set_options, words
 from evpnd.errors import ProtocolError
 from evpnd.logs import bound
-
-LINGER_S = 1.0  # how long a closed connection may take to deliver its last NOTIFICATION
-WRITE_HIGH, WRITE_LOW = 256 * 1024, 64 * 1024  # octets waiting: above, the owner is to stop; below, it may go on
-READ_PAUSE = 32 * 1024  # after a piece of this many octets, what it caused comes before the next piece
 
 CEASE, OUT_OF_RESOURCES = 6, 8
 
@@ -174,7 +169,7 @@ class Session:
         """Write so many whole messages of one type; what is written while the session is down is lost."""
         if self._up is not None:
             self._peer.counters.sent[data[HEADER_SIZE - 1]] += messages
-            self._up.write(data)
+            self._put(self._up, data)
 
     def send_refresh(self, family: Family, subtype: int = 0) -> bool:
         """Send a ROUTE-REFRESH if the peer understands it: 0 asks for all routes, 1 and 2 frame ours (RFC 7313)."""
@@ -184,8 +179,12 @@ class Session:
         if not (negotiated.enhanced_refresh if subtype else negotiated.route_refresh):
             return False
         self._peer.counters.sent[ROUTE_REFRESH] += 1
-        self._up.write(encode_route_refresh(RouteRefresh(family, subtype)))
+        self._put(self._up, encode_route_refresh(RouteRefresh(family, subtype)))
         return True
+
+    def _put(self, wire: Wire, data: bytes) -> None:
+        self._peer.counters.octets_sent += len(data)
+        wire.write(data)
 
     def accept(self, sock: socket.socket) -> None:
         """Take over a connection that the peer has made to our listener."""
@@ -245,7 +244,7 @@ class Session:
     def _write(self, output: out.Write) -> None:
         wire = self._wires.get(output.link)
         if wire is not None:
-            wire.write(output.data)
+            self._put(wire, output.data)
 
     def _close(self, output: out.Close) -> None:
         wire = self._wires.pop(output.link, None)
@@ -277,43 +276,20 @@ class Session:
 
     async def _open(self, link: int) -> None:
         """One attempt to connect; how it ends is told to the peer."""
-        config = self.config
         try:
-            sock = self._socket()
-            try:
-                await self._loop.sock_connect(sock, (config.address, config.port))
-                await self._loop.create_connection(lambda: Wire(self, link), sock=sock)
-            except BaseException:
-                sock.close()
-                raise
+            await connect(self.config, self, link)
         except OSError as error:
-            self._peer.failed(link, f"connect to {config.address}: {words(error)}", self._loop.time())
+            text = f"connect to {self.config.address}: {words(error)}"
+            self._peer.failed(link, text, self._loop.time())
             self._drain()
 
     async def _adopt(self, sock: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: Wire(self, 0), sock)
-        except BaseException as error:
-            sock.close()
-            if not isinstance(error, OSError):
-                raise
+            await adopt(sock, self)
+        except OSError as error:
             self._log.info("connection from the peer lost: %s", words(error))
 
-    def _socket(self) -> socket.socket:
-        config = self.config
-        sock = socket.socket(family_of(config.address), socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            options = session_options(config)
-            if config.password is not None:
-                options.append(md5_option(config.address, config.password))
-            set_options(sock, options)
-            if config.local_address is not None:
-                sock.bind((config.local_address, 0))
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+    # What the connections tell (evpnd.bgp.wire.WireOwner)
 
     def opened(self, wire: Wire, local: bytes, remote: bytes) -> None:
         """A TCP connection is up: ours that Connect asked for, or the peer's, which has no number yet."""
@@ -363,83 +339,6 @@ class Session:
         self._drain()
 
 
-class Wire(asyncio.Protocol):
-    """One TCP connection of a session."""
-
-    def __init__(self, session: Session, link: int) -> None:
-        self.link = link
-        self.paused = False
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._session = session
-        self._transport: asyncio.Transport | None = None
-        self._finishing = False
-        self._linger: asyncio.TimerHandle | None = None
-        self._written = 0
-        self.ports: tuple[int | None, int | None] = (None, None)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's doesn't inherit from it
-        transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
-        local, remote = (transport.get_extra_info(name) for name in ("sockname", "peername"))
-        self.ports = (_port(local), _port(remote))
-        self._session.opened(self, _octets(local), _octets(remote))
-
-    def data_received(self, data: bytes) -> None:
-        if not self._finishing:
-            self._session.received(self, data)
-            if len(data) >= READ_PAUSE:
-                self._take_turns()
-
-    def _take_turns(self) -> None:
-        """Let others have a turn before the next piece: uvloop reads on until the socket is empty, and the kernel
-        would stand idle for a whole table's time."""
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.pause_reading()
-            loop = asyncio.get_running_loop()
-            loop.call_soon(loop.call_soon, self._read_on)
-
-    def _read_on(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._session.lost(self, "the peer closed the connection" if exc is None else f"connection lost: {words(exc)}")
-        if self._linger is not None:
-            self._linger.cancel()
-        if not self.closed.done():
-            self.closed.set_result(None)
-
-    def pause_writing(self) -> None:
-        self.paused = True
-
-    def resume_writing(self) -> None:
-        self.paused = False
-        self._session.resumed(self)
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._written += len(data)
-            self._session.counters.octets_sent += len(data)
-            self._transport.write(data)
-
-    def flow(self) -> tuple[int, int]:
-        """Octets sent in all, and octets that wait."""
-        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return self._written - waiting, waiting
-
-    def finish(self) -> None:
-        """Deliver what is written, then close. Unread octets would turn the close into a reset, which may overtake
-        the NOTIFICATION: so only our direction is closed, and the rest is read and dropped until the peer closes."""
-        self._finishing = True
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        if transport.can_write_eof():
-            transport.write_eof()
-        self._linger = asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
-
-
 _PERFORM: dict[type, Callable[[Session, Any], None]] = {
     out.Connect: Session._connect,
     out.Write: Session._write,
@@ -449,24 +348,3 @@ _PERFORM: dict[type, Callable[[Session, Any], None]] = {
     out.Refresh: Session._refresh,
     out.Disabled: Session._disabled,
 }
-
-
-def set_options(sock: socket.socket, options: list[Option]) -> None:
-    for level, option, value in options:
-        sock.setsockopt(level, option, value)
-
-
-def words(error: BaseException) -> str:
-    """What went wrong, as people say it: "connection refused"."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno).lower()
-    return str(error) or type(error).__name__
-
-
-def _octets(address: Any) -> bytes:
-    """The octets of a socket's address; empty when the connection has ended already."""
-    return ipaddress.ip_address(address[0].partition("%")[0]).packed if address else b""
-
-
-def _port(address: Any) -> int | None:
-    return int(address[1]) if address else None

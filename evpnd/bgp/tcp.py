@@ -1,6 +1,6 @@
 """The socket options of a BGP session as values: TTLs (RFC 5082), TCP MD5 keys (RFC 2385), traffic class.
 
-Pure: builds (level, option, value) triples for setsockopt(2) on Linux; `evpnd.bgp.session` and `evpnd.bgp.listener` set
+Pure: builds (level, option, value) triples for setsockopt(2) on Linux; `evpnd.bgp.wire` and `evpnd.bgp.listener` set
 them. The numbers are the kernel's (linux/in.h, linux/in6.h, linux/tcp.h), some of which Python's socket module lacks.
 """
 
