@@ -25,23 +25,23 @@ ZERO_MAC = "00:00:00:00:00:00"
 
 
 @functools.cache
-def peers_tree() -> Path:
-    """The tree of newer peers; made when it isn't there."""
-    made = subprocess.run([str(REPOSITORY / "interop/peers")], stdout=subprocess.PIPE, text=True, check=True)
+def peers_tree(which: str) -> Path:
+    """The tree of the newest or the older peers, made when it isn't there; / where the machine has the older itself."""
+    made = subprocess.run([str(REPOSITORY / "interop/peers"), which], stdout=subprocess.PIPE, text=True, check=True)
     return Path(made.stdout.strip())
 
 
 class LabNode:
     """A node without a daemon: a pod, a switch."""
 
-    newer: ClassVar[bool] = False  # runs on the tree of newer peers
+    peers: ClassVar[str] = ""  # whose files it runs on: a tree of interop/peers, or this machine
     daemon: ClassVar[str] = ""  # the name of its process, which stays in the foreground
     command: ClassVar[str] = ""
     logs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str, node: Node, place: Place | None = None) -> None:
         self.name, self.node = name, node
-        self.place = place or Namespaces(name, peers_tree() if self.newer else Path("/"))
+        self.place = place or Namespaces(name, peers_tree(self.peers) if self.peers else Path("/"))
 
     @property
     def pid(self) -> int:
@@ -213,8 +213,9 @@ def _ending(name: str) -> int:
 
 
 class Frr(Vtep):
-    """FRR of this machine (8.4)."""
+    """FRR of Debian 12 (8.4)."""
 
+    peers = "older"
     tidy = False
 
     daemons: ClassVar[tuple[str, ...]] = ("zebra -d -A 127.0.0.1 -s 16000000", "bgpd -d -A 127.0.0.1")
@@ -277,16 +278,16 @@ class Frr(Vtep):
 
 
 class NewerFrr(Frr):
-    """FRR of the tree (10.7), which has a management daemon besides."""
+    """The newest FRR (10.7), which has a management daemon besides."""
 
-    newer = True
+    peers = "newest"
     daemons = ("mgmtd -d -A 127.0.0.1", *Frr.daemons)
 
 
 class Bird(Vtep):
-    """BIRD of the tree (3.4); Debian's 2.0 has no EVPN."""
+    """The newest BIRD (3.4); Debian 12's 2.0 has no EVPN."""
 
-    newer = True
+    peers = "newest"
     daemon = "bird"
     command = "bird -f -c /etc/bird/bird.conf -s /run/bird.ctl"
     logs = ("/tmp/bird.log",)
@@ -308,6 +309,7 @@ class Bird(Vtep):
 class Gobgp(LabNode):
     """GoBGP: no Linux data plane for EVPN, so a reflector and a peer on the wire."""
 
+    peers = "older"
     daemon = "gobgpd"
     command = "gobgpd -f /etc/gobgp/gobgpd.toml --pprof-disable"
     logs = ("/tmp/gobgpd.log",)
@@ -323,13 +325,13 @@ class Gobgp(LabNode):
 
 
 class NewerGobgp(Gobgp):
-    newer = True
+    peers = "newest"
 
 
 class Exabgp(LabNode):
     """ExaBGP: says what its configuration says, and prints what it hears."""
 
-    newer = True
+    peers = "newest"
     daemon = "exabgp"
     command = "env exabgp.daemon.user=root exabgp.log.level=INFO exabgp server /etc/exabgp/exabgp.conf"
     logs = ("/tmp/exabgp.log", "/tmp/heard.json")
@@ -343,7 +345,7 @@ class Exabgp(LabNode):
 class Openbgpd(LabNode):
     """OpenBGPD: carries EVPN routes and has no data plane for them, so a reflector."""
 
-    newer = True
+    peers = "newest"
     logs = ("/tmp/openbgpd.log",)
 
     def start(self) -> None:

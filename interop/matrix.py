@@ -164,6 +164,12 @@ def _footnotes(notes: Sequence[str]) -> str:
     return "\nNot supported by the peer, or by it in these labs:\n\n" + "\n".join(lines) + "\n"
 
 
+def described(document: str) -> dict[str, str]:
+    """The versions that a document names, by kind."""
+    header = next((line for line in document.splitlines() if line.startswith("| feature |")), "")
+    return {kind: cell.split()[-1] for kind, cell in zip(PEERS, header.split("|")[2:-1], strict=False)}
+
+
 def difference(committed: str, made: str) -> str:
     """What a reader must see of two different documents; empty when they are equal."""
     lines = difflib.unified_diff(committed.splitlines(), made.splitlines(), "docs/interop.md", "this run", lineterm="")

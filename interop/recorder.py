@@ -1,7 +1,8 @@
 """Records which checks passed with which peers, and holds docs/interop.md against it at the end of a run.
 
 A pytest plugin (interop/conftest.py registers it). EVPND_MATRIX=check fails the run when the page differs, and
-EVPND_MATRIX=write writes it; without either, or when some tests were not run, nothing is compared.
+EVPND_MATRIX=write writes it; without either, or when some tests were not run, nothing is compared. Other versions
+of the peers than the page's are told, and fail nothing: the newest packages change by themselves.
 
 Must not know: what the features are.
 """
@@ -16,13 +17,13 @@ from collections.abc import Generator
 import pytest
 
 from interop import lab, matrix
-from interop.kinds import peers_tree
+from interop.container import REPOSITORY
 from interop.matrix import DOCUMENT, PEERS, Shown
 from interop.topology import Topology
 
-# The packages of the peers: those of this machine's Debian, and those of the tree of newer peers.
-_HERE = {"frr8": "frr", "gobgp3": "gobgpd"}
-_TREE = {"frr": "frr", "gobgp": "gobgpd", "bird": "bird3", "exabgp": "exabgp", "openbgpd": "openbgpd"}
+# The packages of the peers, in the trees of interop/peers.
+_OLDER = {"frr8": "frr", "gobgp3": "gobgpd"}
+_NEWEST = {"frr": "frr", "gobgp": "gobgpd", "bird": "bird3", "exabgp": "exabgp", "openbgpd": "openbgpd"}
 
 
 class Recorder:
@@ -31,6 +32,7 @@ class Recorder:
         self.mode = os.environ.get("EVPND_MATRIX", "")
         self._complete = True
         self._verdict: list[str] = []
+        self.others: list[str] = []  # the peers of another version than the page's
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -62,16 +64,25 @@ class Recorder:
         gaps = matrix.gaps(self.shown)
         if gaps:
             return ["these have neither a check that passed nor a reason (interop/matrix.py):", *gaps]
-        made = matrix.render(self.shown, versions())
+        found = versions()
         if self.mode == "write":
-            DOCUMENT.write_text(made)
+            DOCUMENT.write_text(matrix.render(self.shown, found))
             return []
-        difference = matrix.difference(DOCUMENT.read_text() if DOCUMENT.exists() else "", made)
+        committed = DOCUMENT.read_text() if DOCUMENT.exists() else ""
+        stated = matrix.described(committed)
+        self.others = [
+            f"run with {matrix.PEERS[kind]} {found[kind]}; docs/interop.md says {version}"
+            for kind, version in stated.items()
+            if found[kind] != version
+        ]
+        difference = matrix.difference(committed, matrix.render(self.shown, found | stated))
         return ["docs/interop.md differs from this run; `make matrix` writes it:", difference] if difference else []
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for line in self._verdict:
             terminalreporter.write_line(line, red=True)
+        for line in self.others:
+            terminalreporter.write_line(line)
 
 
 def _topologies(item: pytest.Function) -> list[Topology]:
@@ -82,11 +93,12 @@ def _topologies(item: pytest.Function) -> list[Topology]:
 
 def versions() -> dict[str, str]:
     """Major and minor version of each peer, by kind, as installed."""
-    query = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *_HERE.values()]
-    here = subprocess.run(query, capture_output=True, text=True, check=True).stdout
-    tree = (peers_tree() / "versions").read_text()
-    found = {kind: _version(here, package) for kind, package in _HERE.items()}
-    return found | {kind: _version(tree, package) for kind, package in _TREE.items()}
+    found: dict[str, str] = {}
+    for which, packages in (("older", _OLDER), ("newest", _NEWEST)):
+        asked = [str(REPOSITORY / "interop/peers"), which, "--versions"]
+        listing = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        found |= {kind: _version(listing, package) for kind, package in packages.items()}
+    return found
 
 
 def _version(listing: str, package: str) -> str:

@@ -58,9 +58,9 @@ def _output(*command: str) -> str:
 
 
 @cache
-def peers_tree() -> str:
-    """The tree of newer peers that interop/peers makes; empty when it cannot."""
-    done = subprocess.run([str(CHECKOUT / "interop/peers")], stdout=subprocess.PIPE, text=True, check=False)
+def peers_tree(which: str = "newest") -> str:
+    """The tree of newest or older peers that interop/peers makes, or / for this machine; empty when it cannot."""
+    done = subprocess.run([str(CHECKOUT / "interop/peers"), which], stdout=subprocess.PIPE, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -71,7 +71,7 @@ def _enter_tree(namespace: Namespace, tree: str) -> None:
 
 
 class Frr(Target):
-    """FRR's zebra and bgpd (mgmtd too since 10), native or from the tree."""
+    """FRR's zebra and bgpd (mgmtd too since 10) of the newest or of the older peers."""
 
     daemons = ("zebra", "bgpd", "mgmtd")
     _CONFIG = f"""frr defaults datacenter
@@ -86,18 +86,17 @@ router bgp {LOCAL_ASN}
  exit-address-family
 """
 
-    def __init__(self, name: str, *, native: bool) -> None:
+    def __init__(self, name: str, which: str) -> None:
         self.name = name
-        self._native = native
+        self._which = which
 
     @property
     def _tree(self) -> str:
-        return "" if self._native else peers_tree()
+        """Empty when it is this machine."""
+        return peers_tree(self._which).rstrip("/")
 
     def missing(self) -> str:
-        if self._native:
-            return "" if Path("/usr/lib/frr/bgpd").exists() else "not installed: apt-get install frr"
-        return "" if self._tree else "interop/peers made no tree"
+        return "" if peers_tree(self._which) else "interop/peers made no tree"
 
     def _chroot(self, *command: str) -> list[str]:
         return [*(("chroot", self._tree) if self._tree else ()), *command]
@@ -227,5 +226,5 @@ socket = "/run/evpnd/evpnd.sock"
 
 
 def all_targets() -> dict[str, Target]:
-    targets: list[Target] = [Evpnd(), Frr("frr-8.4", native=True), Frr("frr-10.7", native=False), Bird()]
+    targets: list[Target] = [Evpnd(), Frr("frr-8.4", "older"), Frr("frr-10.7", "newest"), Bird()]
     return {target.name: target for target in targets}
