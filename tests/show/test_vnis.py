@@ -42,10 +42,11 @@ def test_macs_without_a_way_to_them_are_not_counted_as_remote(scene: Scene) -> N
     scene.withdraw(key)
     (vni,) = scene.show("vni")
     assert (vni["remote_macs"], vni["unreached_macs"]) == (1, 0)
-    scene.mac_route("127.0.0.1", "02:00:00:00:00:03")
+    scene.learn("02:00:00:00:00:04")
+    scene.mac_route("127.0.0.1", "02:00:00:00:00:04")
     (vni,) = scene.show("vni")
     assert (vni["unreached_macs"], vni["warnings"]) == (0, [])  # it is here, whatever a route says
-    assert [row["kind"] for row in scene.show("mac")] == ["remote", "local"]
+    assert [row["kind"] for row in scene.show("mac")] == ["remote", "local", "local"]
 
 
 def test_device_that_can_not_be_used_says_why() -> None:
