@@ -142,7 +142,9 @@ _COMMANDS = {command.name: command for command in COMMANDS}
 
 def unknown_vni(vni: int) -> RequestError:
     """For handlers: no such VNI."""
-    return RequestError(f"VNI {vni} is not known here; `evpnctl show vni` lists those that are")
+    return RequestError(
+        f"VNI {vni} is not known here, it has no VXLAN device of its own; `evpnctl show vni` lists those that are"
+    )
 
 
 def unknown_peer(address: str) -> RequestError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from evpnd import cells
 from evpnd.tables import Column, Detail, Item, Section, Table, View, duration
 
+_NO_VNI = "; a VNI that does not work has none, and `evpnctl show vni` says why it does not"
 PROBLEM = Column("PROBLEM", ("problem",), "the first thing that keeps it from working", optional=True, note=True)
 
 PEERS = Table(
@@ -182,7 +183,7 @@ MACS = Table(
         Column("IPS", ("ips",), "the host's IP addresses", optional=True, spare=1),
         PROBLEM,
     ),
-    "no such MACs",
+    f"no such MACs{_NO_VNI}",
 )
 
 VTEPS = Table(
@@ -195,7 +196,7 @@ VTEPS = Table(
         Column("PEER", ("peer",), "whom that route is from", spare=1),
         PROBLEM,
     ),
-    "no remote VTEPs",
+    f"no remote VTEPs{_NO_VNI}",
 )
 
 FIB = Detail(

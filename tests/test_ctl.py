@@ -157,7 +157,10 @@ async def test_a_reader_that_has_seen_enough(daemon: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("show", "vni", "999"), "VNI 999 is not known here; `evpnctl show vni` lists those that are"),
+        (
+            ("show", "vni", "999"),
+            "VNI 999 is not known here, it has no VXLAN device of its own; `evpnctl show vni` lists those that are",
+        ),
         (
             ("show", "peer", "10.9.9.9"),
             "peer 10.9.9.9 is not configured here; `evpnctl show peers` lists those that are",

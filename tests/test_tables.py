@@ -80,6 +80,9 @@ def test_optional_columns_vanish_when_empty() -> None:
 def test_no_rows_are_said_in_words() -> None:
     assert list(render(PEERS, [])) == ["no peers are configured"]
     assert list(render(FAILURES, [])) == ["no failures"]
+    for view, nothing in ((MACS, "no such MACs"), (VTEPS, "no remote VTEPs")):
+        (line,) = render(view, [])
+        assert line.startswith(f"{nothing}; a VNI that does not work has none, and `evpnctl show vni`")
 
 
 def test_peer_in_full() -> None:
