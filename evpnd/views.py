@@ -212,13 +212,7 @@ FIB = Detail(
                 Item("waiting", "waiting", "entries that wait for their device to join a bridge"),
                 Item("yielded", "yielded", "entries that gave way to a local MAC"),
                 Item("stale", "stale", "entries of an earlier run, not confirmed yet"),
-                Item(
-                    "unread",
-                    "searching",
-                    "devices that are still searched for entries of an earlier run: their tables were too large to be "
-                    "read at start, and what is found counts as `owned` and `stale`",
-                    cells.searched,
-                ),
+                Item("unread", "searching", "devices still searched for an earlier run's entries", cells.searched),
                 Item("foreign", "foreign", "others' entries on our VXLAN devices, left alone"),
                 Item("local", "local", "MACs on other ports of the bridges"),
             ),
