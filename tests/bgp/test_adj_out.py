@@ -259,7 +259,7 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(STEPS, max_size=40))
 def test_every_member_ends_up_with_what_it_should_know(steps: list[tuple[str, int, int, int]]) -> None:
     scene = Scene()

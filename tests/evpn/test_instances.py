@@ -207,7 +207,7 @@ def perform(host: Host, step: str, devices: dict[int, object]) -> None:
     host.vnis(*devices.values())  # type: ignore[arg-type]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(STEPS), max_size=12))
 def test_end_state_depends_on_what_is_there_and_not_on_its_history(steps: list[str]) -> None:
     """A host that went through anything holds what one holds that saw only the outcome."""

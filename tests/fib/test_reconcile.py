@@ -183,7 +183,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(STEPS, max_size=40))
 def test_any_order_of_events_ends_as_desired(steps: list[Step]) -> None:
     world = World()
@@ -196,7 +196,7 @@ def test_any_order_of_events_ends_as_desired(steps: list[Step]) -> None:
     check(world)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(STEPS, max_size=30))
 def test_a_restart_ends_in_the_same_state(steps: list[Step]) -> None:
     """A new process with the same desired state, on the kernel that the old one left."""
