@@ -48,6 +48,7 @@ class Cause(NamedTuple):
     incoming: Connection | None = None
     negotiated: Negotiated | None = None
     lost: bool = False  # the connection ended, and no NOTIFICATION said why
+    calm: bool = False  # asked for, or the end of a collision
 
 
 class Machine:
@@ -83,20 +84,30 @@ class Machine:
         if conn.state >= State.OPEN_SENT:
             return
         if cause.text and event is not Event.COLLISION_DUMP:
-            self._blame(cause.text, event in (Event.TCP_FAILS, Event.CONNECT_RETRY_EXPIRES), cause.now)
+            self._blame(conn, event in _TRANSPORT, cause)
         if self.second is not None and conn.state is not State.CONNECT:
             if conn is self.primary:
                 self.primary = self.second
             self.second = None
 
-    def _blame(self, text: str, transport: bool, now: float) -> None:
-        """Remember what went wrong; the last thing that BGP itself said isn't hidden by a connection that fails."""
+    def _blame(self, conn: Connection, transport: bool, cause: Cause) -> None:
+        """Remember what went wrong; the last thing that BGP itself said isn't hidden by a connection that fails.
+
+        Nothing has gone wrong when the other one of two connections goes on.
+        """
+        text, other = cause.text, self.other(conn)
+        if other is not None and other.state >= (State.OPEN_SENT if transport else State.ESTABLISHED):
+            return
         if not transport:
             self._verdict = text
         elif self._verdict:
             text = f"{text} (before that: {self._verdict})"
         self.reason = self.last_error = text
-        self.last_error_at = now
+        self.last_error_at = cause.now
+
+    def other(self, conn: Connection) -> Connection | None:
+        """The other one of two connections."""
+        return self.second if conn is self.primary else self.primary
 
     def connection(self, link: int) -> Connection | None:
         if self.primary.link == link:
@@ -219,7 +230,7 @@ class Machine:
             if cause.now - self.established_at >= STABLE_S:
                 self._failures = 0
             restart = conn.negotiated.graceful_restart if conn.negotiated is not None and cause.lost else None
-            self.outputs.append(out.Down(cause.text, restart))
+            self.outputs.append(out.Down(cause.text, restart, cause.calm))
         conn.attach(0, outgoing=False)
         conn.deadlines.clear()
 
@@ -254,6 +265,10 @@ _ACTS: dict[Act, Callable[[Machine, Connection, State, Cause], None]] = {
     Act.IDLE_HOLD: Machine._idle_hold,
     Act.STOP_IDLE_HOLD: Machine._stop_idle_hold,
 }
+
+
+# How a connection ends without a word about the session.
+_TRANSPORT = (Event.TCP_FAILS, Event.CONNECT_RETRY_EXPIRES, Event.COLLISION_LOST)
 
 
 def cease(subcode: int, text: str = "") -> ProtocolError:

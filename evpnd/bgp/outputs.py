@@ -43,11 +43,13 @@ class Down(NamedTuple):
     """The established session has ended, for this reason.
 
     `restart` is what the peer said of restarts, when the connection was lost without a NOTIFICATION: its routes may be
-    kept meanwhile (RFC 4724 section 4.2).
+    kept meanwhile (RFC 4724 section 4.2). `calm` when nobody needs to look: we were asked to, or it was one of two
+    connections just made (RFC 4271 section 6.8).
     """
 
     reason: str
     restart: GracefulRestart | None = None
+    calm: bool = False
 
 
 class Refresh(NamedTuple):

@@ -22,6 +22,7 @@ from evpnd.bgp.machine import (
     ADMINISTRATIVE_SHUTDOWN,
     CEASE,
     COLLISION_RESOLUTION,
+    STABLE_S,
     Cause,
     Machine,
     cease,
@@ -88,16 +89,17 @@ class Peer(Machine):
     def stop(self, now: float, text: str = "", subcode: int = ADMINISTRATIVE_SHUTDOWN) -> None:
         """End the session and stay down; `text` goes to the peer (RFC 9003)."""
         self.enabled = False
-        self._end(Event.MANUAL_STOP, Cause(now, "administratively down", cease(subcode, text)))
+        self._end(Event.MANUAL_STOP, Cause(now, "administratively down", cease(subcode, text), calm=True))
 
     def abandon(self, now: float) -> None:
         """End the session and stay down, without a NOTIFICATION: the peer keeps our routes (RFC 4724 section 4.1)."""
         self.enabled = False
-        self._end(Event.MANUAL_STOP, Cause(now, "stopped"))
+        self._end(Event.MANUAL_STOP, Cause(now, "stopped", calm=True))
 
     def reset(self, now: float, text: str = "") -> None:
         """End the session and begin again at once."""
-        self._end(Event.MANUAL_STOP, Cause(now, "administratively reset", cease(ADMINISTRATIVE_RESET, text)))
+        error = cease(ADMINISTRATIVE_RESET, text)
+        self._end(Event.MANUAL_STOP, Cause(now, "administratively reset", error, calm=True))
         if self.enabled:
             self.start(now)
 
@@ -238,7 +240,8 @@ class Peer(Machine):
     def _read_notification(self, conn: Connection, body: bytes, now: float) -> None:
         notification = decode_notification(body)
         event = _NOTIFICATIONS.get((notification.code, notification.subcode), Event.NOTIFICATION)
-        self.fire(conn, event, Cause(now, f"the peer sent: {notification.text()}"))
+        calm = event is Event.COLLISION_LOST and now - self.established_at < STABLE_S
+        self.fire(conn, event, Cause(now, f"the peer sent: {notification.text()}", calm=calm))
 
     def _read_keepalive(self, conn: Connection, body: bytes, now: float) -> None:
         self.fire(conn, Event.KEEPALIVE, Cause(now, "KEEPALIVE out of turn"))
@@ -265,7 +268,7 @@ class Peer(Machine):
         to us). A connection goes only for one that is known to live: the peer's OPEN has come on it, or we made it. So
         two speakers that do so can't drop one connection each, in whatever order they hear things.
         """
-        other = self.second if conn is self.primary else self.primary
+        other = self.other(conn)
         if other is None:
             return True
         loser, text = other, "the peer has connected in the meantime"
@@ -279,7 +282,7 @@ class Peer(Machine):
             if loser is conn and other.state is State.OPEN_SENT and not other.outgoing:
                 self.primary, self.second = conn, other  # its OPEN may still come
                 return True
-        self.fire(loser, Event.COLLISION_DUMP, Cause(now, text, cease(COLLISION_RESOLUTION)))
+        self.fire(loser, Event.COLLISION_DUMP, Cause(now, text, cease(COLLISION_RESOLUTION), calm=True))
         return loser is not conn
 
     # Timers

@@ -11,6 +11,7 @@ import logging
 import math
 import random
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -30,6 +31,9 @@ from evpnd.bgp.update import Update
 from evpnd.bgp.wire import Wire, adopt, connect, set_options, words
 from evpnd.errors import ProtocolError
 from evpnd.logs import bound
+
+PATIENCE_S = 3.0  # two that start together miss each other at first: so long the log doesn't complain
+REASONS_KEPT = 8  # reasons that stand in the log already: they may alternate
 
 CEASE, OUT_OF_RESOURCES = 6, 8
 
@@ -77,7 +81,8 @@ class Session:
         self._timer: asyncio.Handle | None = None
         self._timer_at = math.inf
         self._draining = False
-        self._told = ""  # the reason for having no session that stands in the log already
+        self._told: deque[str] = deque(maxlen=REASONS_KEPT)  # why there is no session, as it stands in the log already
+        self._complaint: asyncio.TimerHandle | None = None
         self._log = bound(_log, peer=config.address)
 
     # What can be asked
@@ -215,13 +220,27 @@ class Session:
             self._tell()
             self._arm()
 
+    @property
+    def _untold(self) -> str:
+        """Why no session comes up, where the log doesn't say so yet."""
+        peer = self._peer
+        waits = peer.enabled and peer.state is not State.ESTABLISHED and peer.reason not in self._told
+        return peer.reason if waits else ""
+
     def _tell(self) -> None:
-        """Log why no session comes up; once, not at every attempt."""
-        reason = self._peer.reason
-        if reason != self._told:
-            self._told = reason
-            if reason and self._peer.enabled:
-                self._log.warning("no session: %s", reason)
+        """Log why no session comes up, when none has come up for a while; once, not at every attempt."""
+        if not self._untold:
+            if self._complaint is not None:
+                self._complaint.cancel()
+                self._complaint = None
+        elif self._complaint is None:
+            self._complaint = self._loop.call_later(PATIENCE_S, self._complain)
+
+    def _complain(self) -> None:
+        self._complaint = None
+        reason = self._untold
+        self._told.append(reason)
+        self._log.warning("no session: %s", reason)
 
     def _perform(self, output: out.Output) -> None:
         try:
@@ -256,13 +275,17 @@ class Session:
 
     def _established(self, output: out.Up) -> None:
         self._up = self._wires[output.link]
+        self._told.clear()
         self._log.info("established, AS %d", output.negotiated.peer_asn)
         self.owner.established(self, output.negotiated)
 
     def _down(self, output: out.Down) -> None:
         self._up = None
-        self._told = output.reason
-        self._log.warning("down: %s", output.reason)
+        if output.calm:
+            self._log.info("down: %s", output.reason)
+        else:
+            self._told.append(output.reason)
+            self._log.warning("down: %s", output.reason)
         self.owner.down(self, output.reason, output.restart)
 
     def _refresh(self, output: out.Refresh) -> None:

@@ -59,7 +59,9 @@ def test_shutdown_text_reaches_the_other_side() -> None:
     pair.settle(pair.left)
     pair.flush()
     assert "see ticket 4711" in pair.right.peer.last_error
+    assert pair.left.news[-1] == out.Down("administratively down", calm=True)  # nobody there needs to look
     assert isinstance(pair.right.news[-1], out.Down)
+    assert not pair.right.news[-1].calm
 
 
 def test_wrong_as_is_named_on_both_sides() -> None:
@@ -129,6 +131,7 @@ def test_every_order_of_a_collision_ends_in_one_session(left: PeerConfig, right:
         for side in pair.sides:
             assert side.peer.second is None, path
             assert len(side.news) == 1, path  # Up, and never Down
+            assert not side.peer.reason and not side.peer.last_error, path  # nothing has gone wrong
     assert ends
 
 

@@ -410,7 +410,7 @@ def test_stop_sends_the_reason_and_stays_down() -> None:
     assert (notification.code, notification.subcode) == (6, 2)
     assert notification.data[1:].decode() == "upgrade of the ToR, back at 14:00 ✓"  # RFC 9003 section 2
     assert notification.data[0] == len(notification.data) - 1
-    assert outputs[-1] == out.Down("administratively down")
+    assert outputs[-1] == out.Down("administratively down", calm=True)
     assert fed.wait(10_000) == []
     assert fed.peer.problem == "administratively down"
 
@@ -493,6 +493,33 @@ def test_notification_received_is_shown_and_not_answered() -> None:
     assert [type(output) for output in outputs] == [out.Close, out.Down]
     assert text in (fed.peer.problem or "")
     assert fed.peer.last_error.startswith("the peer sent: ")
+
+
+@pytest.mark.parametrize(("age", "calm"), [(1, True), (20, False)])
+def test_peer_that_prefers_another_connection_is_no_scare_at_the_beginning(age: float, calm: bool) -> None:
+    """Later it is: the session that ends was no part of a collision."""
+    fed = Fed()
+    fed.establish()
+    fed.wait(age)
+    *_, down = fed.feed(frame(NOTIFICATION, bytes((6, 7))))
+    assert isinstance(down, out.Down)
+    assert down.calm == calm
+    (connect,) = (output for output in fed.wait(1) if isinstance(output, out.Connect))
+    fed.peer.failed(connect.link, "connection refused", fed.now)
+    assert fed.peer.problem == "connection refused"  # the collision has nothing to do with it
+
+
+def test_connection_that_ends_beside_one_that_goes_on_is_no_error() -> None:
+    fed = Fed()
+    fed.establish()
+    second = fed.peer.accepted(HERE, THERE, fed.now)
+    fed.peer.failed(second, "the peer closed the connection", fed.now)
+    assert not fed.peer.reason
+    assert not fed.peer.last_error
+    second = fed.peer.accepted(HERE, THERE, fed.now)
+    fed.peer.received(second, frame(NOTIFICATION, bytes((6, 7))), fed.now)
+    assert not fed.peer.last_error
+    assert fed.peer.state is State.ESTABLISHED
 
 
 # UPDATEs

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from evpnd.bgp import session as module
 from evpnd.bgp.attributes import build
 from evpnd.bgp.family import L2VPN_EVPN
-from evpnd.bgp.framing import KEEPALIVE, ROUTE_REFRESH, UPDATE, frame
+from evpnd.bgp.framing import KEEPALIVE, NOTIFICATION, ROUTE_REFRESH, UPDATE, frame
 from evpnd.bgp.fsm import State
 from evpnd.bgp.listener import Listener
 from evpnd.bgp.message import RouteRefresh, encode_route_refresh
@@ -211,25 +212,87 @@ def test_plain_external_session_is_for_the_link_only(loop: str) -> None:
     run(loop, work())
 
 
-def test_refused_connection_is_named(loop: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_connection_is_named(
+    loop: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.1)
+
     async def work() -> None:
         with socket.create_server((THEM, 0)) as probe:
             port = probe.getsockname()[1]
-        one, _ = session(replace(OURS, port=port))
+        one, _ = session(replace(OURS, port=port), uniform=lambda low, high: high / 10)
         one.start()
         await until(lambda: one.problem == f"connect to {THEM}: connection refused")
         assert one.state is State.ACTIVE
-        await until(lambda: one._peer._attempts > 1)
+        await until(lambda: one._peer._attempts > 4)
         await one.stop()
         elsewhere, _ = session(replace(OURS, local_address="192.0.2.77"))
         elsewhere.start()
         await until(lambda: "cannot assign requested address" in (elsewhere.problem or ""))
+        await asyncio.sleep(0.2)
         await elsewhere.stop()
 
     run(loop, work())
     logged = [record.getMessage() for record in caplog.records]
     assert logged.count(f"no session: connect to {THEM}: connection refused") == 1  # not at every attempt
     assert len(logged) == 2 and "cannot assign requested address" in logged[1]
+
+
+def test_reasons_that_alternate_are_told_once(
+    loop: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until a session comes up: what keeps it away afterwards is news again."""
+    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+
+    async def work() -> None:
+        one, owner = session(replace(OURS, passive=True), uniform=lambda low, high: 0.0)
+        async with listening(one) as listener:
+            one.start()
+            for _ in range(2):
+                for _ in range(3):
+                    for words in (b"closed for lunch", b"back soon"):
+                        script = await Script.connect(listener.port)
+                        script.writer.write(frame(NOTIFICATION, bytes((6, 2, len(words))) + words))
+                        await until(lambda words=words: words.decode() in (one.problem or ""))  # type: ignore[misc]
+                        await asyncio.sleep(0.05)
+                        script.abort()
+                count = len(owner.heard("established"))
+                script = await Script.connect(listener.port)
+                await script.establish()
+                await owner.wait("established", count + 1)
+                script.writer.write(frame(NOTIFICATION, bytes((6, 4))))
+                await owner.wait("down", count + 1)
+                script.abort()
+
+    run(loop, work())
+    logged = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [text.rpartition(": ")[2] for text in logged] == [
+        "closed for lunch",
+        "back soon",
+        "administrative reset",
+    ] * 2
+
+
+def test_a_session_that_comes_up_soon_has_been_no_problem(loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Two that start together: the one that comes first is refused, and a restart is not asked about either."""
+    caplog.set_level(logging.INFO)
+
+    async def work() -> None:
+        one, owner = session(replace(OURS, passive=True))
+        async with listening(one) as listener:
+            one.start()
+            script = await Script.connect(listener.port)
+            script.abort()
+            await until(lambda: one.problem == "connection lost: connection reset by peer")
+            script = await Script.connect(listener.port)
+            await script.establish()
+            await owner.wait("established")
+            one.reset("cleared by the operator")
+            script.abort()
+
+    run(loop, work())
+    logged = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert logged == [("INFO", "established, AS 65002"), ("INFO", "down: administratively reset")]
 
 
 def test_listener_names_what_it_cannot_listen_on(loop: str) -> None:
