@@ -26,6 +26,7 @@ from evpnd.evpn.values import ip_from_text
 from evpnd.fib.discovery import VniDevice
 from evpnd.fib.mirror import LocalEntry
 from evpnd.peering import Peering, export_policy
+from evpnd.vni_log import VniLog
 
 if TYPE_CHECKING:
     from evpnd.bgp.session import Session
@@ -93,6 +94,7 @@ class Speaker:
         self._cluster_id = ip_from_text(config.bgp.cluster_id or config.bgp.router_id)
         self._clock = clock
         self._scheduled = False
+        self._vni_log = VniLog(clock, say)
         self._restarts: dict[str, Timer] = {}
         self._deferral: Timer | None = None
 
@@ -165,8 +167,9 @@ class Speaker:
             if restarting:  # RFC 4724 section 4.2: what it didn't confirm since the restart before this one goes
                 self.rib.sweep_stale(peering.rib_in)
             self.rib.mark_stale(peering.rib_in)
-            text = f"keeping {len(peering.rib_in.paths)} routes for {restart.restart_time_s} s while the peer restarts"
-            self._say("info", text, peer=peering.settings.address)
+            if count := len(peering.rib_in.paths):
+                text = f"keeping {count} routes for {restart.restart_time_s} s while the peer restarts"
+                self._say("info", text, peer=peering.settings.address)
             self._start_restart_timer(peering, restart.restart_time_s, "the restart time is over")
         else:
             self.rib.withdraw(peering.rib_in, list(peering.rib_in.paths))
@@ -270,7 +273,7 @@ class Speaker:
 
     def vnis_changed(self, vnis: dict[int, VniDevice]) -> None:
         """Devices came, changed or went."""
-        self._log_vnis(vnis)
+        self._vni_log.changed(self.instances.vnis, vnis)
         self._carry()
         self.instances.set_vnis(vnis, self.kernel.local_macs)
         self._schedule()
@@ -289,21 +292,3 @@ class Speaker:
     def resynced(self) -> None:
         """The kernel was read again in full."""
         self._schedule()
-
-    def _log_vnis(self, vnis: dict[int, VniDevice]) -> None:
-        before = self.instances.vnis
-        for vni in sorted(before.keys() | vnis.keys()):
-            was, now = before.get(vni), vnis.get(vni)
-            if now is None:
-                self._say("info", "VNI is gone", vni=vni)
-            elif was is not None and _told(was) == _told(now):
-                continue
-            elif now.problem is not None:
-                self._say("warning", f"VNI does not work: {now.problem}", vni=vni)
-            else:
-                self._say("info", f"VNI works on {now.name} in {now.bridge_name}", vni=vni)
-
-
-def _told(device: VniDevice) -> tuple[object, ...]:
-    """What of a VNI is worth a log line when it changes: which devices it is on, where it is reached, why it fails."""
-    return device.ifindex, device.name, device.bridge, device.bridge_name, device.vlan, device.vtep, device.problem

@@ -9,6 +9,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, cast
 
+import pytest
+
 from evpnd.bgp.attributes import AttributeCache
 from evpnd.bgp.capability import FORWARDING, GracefulFamily, GracefulRestart
 from evpnd.bgp.family import L2VPN_EVPN
@@ -364,22 +366,23 @@ def test_vni_that_comes_late_imports_what_is_there() -> None:
     assert not two.kernel
 
 
-def test_vni_is_told_of_again_when_it_matters_only() -> None:
-    """A bridge's MAC changes with each port that joins it."""
-    host = Host(Clock(), "10.0.0.1")
+def test_what_becomes_of_a_vni_is_logged() -> None:
+    clock = Clock()
+    host = Host(clock, "10.0.0.1")
     host.vni()
-    works = "VNI works on vx100 in br100"
-    assert host.said == [works]
-    host.speaker.vnis_changed({100: replace(host.device(), bridge_mac=bytes(6), mtu=1400)})
-    assert host.said == [works]
-    host.speaker.vnis_changed({100: replace(host.device(), problem="vx100 is down", bridge_mac=bytes(6))})
     host.speaker.vnis_changed({100: replace(host.device(), problem="vx100 is down")})
-    assert host.said == [works, "VNI does not work: vx100 is down"]
-    for changes in ({}, {"vtep": bytes((10, 0, 0, 9))}, {"ifindex": 99}):
-        host.said.clear()
-        host.speaker.vnis_changed({100: replace(host.device(), **changes)})
-        assert host.said == [works]
-    host.said.clear()
+    clock.run(10)
     host.speaker.vnis_changed({})
-    host.speaker.vnis_changed({})
-    assert host.said == ["VNI is gone"]
+    assert host.said == ["VNI works on vx100 in br100", "VNI does not work: vx100 is down", "VNI is gone"]
+
+
+@pytest.mark.parametrize("routes", [0, 1])
+def test_keeping_routes_of_a_peer_is_logged_where_it_has_any(routes: int) -> None:
+    clock, one, two = pair()
+    if not routes:
+        one.speaker.vnis_changed({})
+    ends = connect(one, two)
+    clock.run()
+    two.said.clear()
+    lose(ends[1], RESTART)
+    assert two.said == ["keeping 1 routes for 120 s while the peer restarts"] * routes
