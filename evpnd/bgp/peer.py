@@ -32,6 +32,7 @@ from evpnd.bgp.negotiation import Negotiated, negotiate
 from evpnd.bgp.peer_config import SEND_HOLD_MIN_S
 from evpnd.bgp.update import families_of
 from evpnd.errors import Action, ProtocolError
+from evpnd.evpn.values import ip_text
 
 LATE_S = 1.0  # a timer that comes so late means that the loop was busy, not that the peer was silent
 
@@ -133,10 +134,14 @@ class Peer(Machine):
             conn.local_address, conn.peer_address = local_address, peer_address
             self.fire(conn, Event.TCP_ACKED, Cause(now))
 
-    def failed(self, link: int, text: str, now: float) -> None:
-        """The connection couldn't be made, or has ended."""
+    def failed(self, link: int, text: str, now: float, *, closed: bool = False) -> None:
+        """The connection couldn't be made, or has ended; `closed` when the peer did it."""
         conn = self.connection(link)
         if conn is not None:
+            if closed and conn.state is State.OPEN_SENT:  # all that comes from one that has no such peer
+                ours = ip_text(conn.local_address) or "this host"
+                hint = f"is {ours} a peer there, and enabled?"
+                text = f"{self.config.address} closed the connection before its OPEN ({hint})"
             self.fire(conn, Event.TCP_FAILS, Cause(now, text, lost=True))
 
     def flow(self, link: int, sent: int, backlog: int, now: float) -> None:

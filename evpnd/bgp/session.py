@@ -329,11 +329,11 @@ class Session:
         self._peer.received(wire.link, data, self._loop.time())
         self._drain()
 
-    def lost(self, wire: Wire, text: str) -> None:
+    def lost(self, wire: Wire, text: str, closed: bool) -> None:
         """The connection has ended, on its own or as we asked."""
         self._closing.discard(wire)
         if self._wires.pop(wire.link, None) is not None:
-            self._peer.failed(wire.link, text, self._loop.time())
+            self._peer.failed(wire.link, text, self._loop.time(), closed=closed)
             self._drain()
 
     def resumed(self, wire: Wire) -> None:

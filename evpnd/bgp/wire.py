@@ -31,8 +31,8 @@ class WireOwner(Protocol):
     def resumed(self, wire: Wire) -> None:
         """It is no longer `paused`."""
 
-    def lost(self, wire: Wire, text: str) -> None:
-        """It has ended, on its own (the text says how) or after `finish`."""
+    def lost(self, wire: Wire, text: str, closed: bool) -> None:
+        """It has ended, on its own (the text says how; `closed` when the peer did it) or after `finish`."""
 
 
 class Wire(asyncio.Protocol):
@@ -102,7 +102,8 @@ class Wire(asyncio.Protocol):
             self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.lost(self, "the peer closed the connection" if exc is None else f"connection lost: {words(exc)}")
+        text = "the peer closed the connection" if exc is None else f"connection lost: {words(exc)}"
+        self._owner.lost(self, text, exc is None or isinstance(exc, ConnectionResetError))
         if self._linger is not None:
             self._linger.cancel()
         if not self.closed.done():

@@ -495,6 +495,22 @@ def test_notification_received_is_shown_and_not_answered() -> None:
     assert fed.peer.last_error.startswith("the peer sent: ")
 
 
+@pytest.mark.parametrize("text", ["the peer closed the connection", "connection lost: connection reset by peer"])
+def test_peer_that_knows_nothing_of_us_is_told_of_as_that(text: str) -> None:
+    """FRR closes such connections now in one way, now in the other."""
+    fed = Fed()
+    fed.start()
+    fed.connect()
+    fed.peer.failed(fed.link, text, fed.now, closed=True)
+    why = "192.0.2.2 closed the connection before its OPEN (is 192.0.2.1 a peer there, and enabled?)"
+    assert fed.peer.problem == why
+    fed.wait(3)
+    (connect,) = (output for output in fed.seen if isinstance(output, out.Connect) and output.link > fed.link)
+    fed.peer.connected(connect.link, HERE, THERE, fed.now)
+    fed.peer.failed(connect.link, "connection lost: no route to host", fed.now)
+    assert fed.peer.problem == "connection lost: no route to host"
+
+
 @pytest.mark.parametrize(("age", "calm"), [(1, True), (20, False)])
 def test_peer_that_prefers_another_connection_is_no_scare_at_the_beginning(age: float, calm: bool) -> None:
     """Later it is: the session that ends was no part of a collision."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import socket
 import struct
@@ -41,8 +42,8 @@ class Owner:
     def resumed(self, wire: Wire) -> None:
         self.news.append(("resumed",))
 
-    def lost(self, wire: Wire, text: str) -> None:
-        self.news.append(("lost", text))
+    def lost(self, wire: Wire, text: str, closed: bool) -> None:
+        self.news.append(("lost", text, closed))
 
 
 def reset(sock: socket.socket) -> None:
@@ -80,7 +81,7 @@ def test_the_owner_is_told_from_the_beginning_to_the_end(loop: str) -> None:
             await until(lambda: owner.octets == 5)
             far.close()
             await wire.closed
-            assert owner.news[-1] == ("lost", "the peer closed the connection")
+            assert owner.news[-1] == ("lost", "the peer closed the connection", True)
             assert [news[0] for news in owner.news].count("lost") == 1
 
     run(loop, work())
@@ -91,7 +92,7 @@ def test_a_reset_is_named(loop: str) -> None:
         async with connected() as (owner, wire, far):
             reset(far)
             await wire.closed
-            assert owner.news[-1] == ("lost", "connection lost: connection reset by peer")
+            assert owner.news[-1] == ("lost", "connection lost: connection reset by peer", True)
 
     run(loop, work())
 
@@ -103,6 +104,17 @@ def test_a_connection_that_the_peer_has_just_reset_can_be_finished(loop: str) ->
             wire.finish()
             await wire.closed
             assert owner.news[-1][0] == "lost"
+
+    run(loop, work())
+
+
+def test_a_connection_that_nobody_closed_is_not_said_to_be(loop: str) -> None:
+    """The kernel gives it up when the far end answers nothing any more."""
+
+    async def work() -> None:
+        async with connected() as (owner, wire, _):
+            wire.connection_lost(TimeoutError(errno.ETIMEDOUT, ""))
+            assert owner.news[-1] == ("lost", "connection lost: connection timed out", False)
 
     run(loop, work())
 
