@@ -300,14 +300,20 @@ class Peer(Machine):
         elif timer is Timer.SEND_HOLD:
             self.fire(conn, Event.SEND_HOLD_EXPIRES, Cause(now, "send hold timer expired: the peer doesn't read"))
         elif timer is Timer.CONNECT_RETRY:
-            late = conn.state is State.CONNECT
-            text = f"connect to {self.config.address}: timed out" if late else ""
-            if late and self.config.password is not None:
-                text += " (is the TCP MD5 password the same on both sides?)"  # a wrong one gets no answer at all
+            text = self._no_answer() if conn.state is State.CONNECT else ""
             self.fire(conn, Event.CONNECT_RETRY_EXPIRES, Cause(now, text))
         else:
             event = Event.AUTOMATIC_START_PASSIVE if self.config.passive else Event.AUTOMATIC_START
             self.fire(conn, event, Cause(now))
+
+    def _no_answer(self) -> str:
+        """An attempt to connect has timed out; what else than the way there keeps a peer from answering?"""
+        if self.config.password is not None:
+            hint = "is the TCP MD5 password the same on both sides?"
+        else:
+            way = "is it more than one hop away (multihop)" if self.config.ttl == 1 else "does a firewall drop it"
+            hint = f"{way}, or does it want a TCP MD5 password?"
+        return f"connect to {self.config.address}: timed out ({hint})"
 
     def _hold_expired(self, conn: Connection, at: float, now: float) -> None:
         """The timer isn't moved with each message: only now is it seen when the last one came."""

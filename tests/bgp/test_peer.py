@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -169,16 +170,24 @@ def test_attempt_that_gets_no_answer_is_begun_again() -> None:
     fed.start()
     outputs = fed.wait(25)
     assert [type(output) for output in outputs] == [out.Close, out.Connect, out.Close, out.Connect]
-    assert fed.peer.problem == "connect to 192.0.2.2: timed out"
     links = [output.link for output in outputs]  # type: ignore[attr-defined]
     assert links == [1, 2, 2, 3]
 
 
-def test_timeout_with_a_password_suggests_to_look_at_it() -> None:
-    fed = Fed(replace(LOW, password="secret"))
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"password": "secret"}, "is the TCP MD5 password the same on both sides?"),
+        ({}, "is it more than one hop away (multihop), or does it want a TCP MD5 password?"),
+        ({"multihop": 2}, "does a firewall drop it, or does it want a TCP MD5 password?"),
+        ({"asn": LOW.local_asn}, "does a firewall drop it, or does it want a TCP MD5 password?"),
+    ],
+)
+def test_timeout_suggests_where_to_look(settings: dict[str, Any], hint: str) -> None:
+    fed = Fed(replace(LOW, **settings))
     fed.start()
     fed.wait(11)
-    assert "is the TCP MD5 password the same on both sides?" in (fed.peer.problem or "")
+    assert fed.peer.problem == f"connect to 192.0.2.2: timed out ({hint})"
 
 
 def test_what_the_peer_said_is_not_hidden_by_what_tcp_says_later() -> None:
