@@ -28,6 +28,7 @@ STRANGERS_KEPT = 64  # addresses of strangers that a log line was written for
 _REMEDIES = {
     errno.EADDRINUSE: "does another BGP daemon run? stop it, or set bgp.listen to other addresses",
     errno.EACCES: "run evpnd as root, or with CAP_NET_BIND_SERVICE",
+    errno.EMFILE: "raise evpnd's limit of open files: LimitNOFILE in its unit, or ulimit -n",
 }
 
 _log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Listener:
         self.problems: dict[str, str] = {}  # by address: why it isn't listened on
         self.strangers = 0  # connections from addresses that no peer has
         self._seen: set[str] = set()
+        self._full = False  # the system has had no room for the connection that waits
         self._sessions: dict[str, Session] = {}
         self._sockets: dict[str, socket.socket] = {}
         self._loop = asyncio.get_running_loop()
@@ -97,8 +99,7 @@ class Listener:
         except OSError as error:
             if error.errno == errno.EAFNOSUPPORT and address in EVERY_ADDRESS:
                 return  # a host without IPv6 has no IPv6 peers either
-            remedy = f" ({_REMEDIES[error.errno]})" if error.errno in _REMEDIES else ""
-            problem = f"listen on {address} port {self.port}: {words(error)}{remedy}"
+            problem = f"listen on {address} port {self.port}: {_told(error)}"
             if problem != self.problems.get(address):  # once, not at every attempt
                 _log.error("%s; it is tried again until it works", problem)
             self.problems[address] = problem
@@ -166,10 +167,13 @@ class Listener:
             except ConnectionError:  # it has ended already
                 continue
             except OSError as error:  # no file descriptors, no memory: the connection stays in the queue meanwhile
-                _log.error("accept: %s", words(error))
+                if not self._full:  # once, not at every attempt
+                    _log.error("connections can't be accepted: %s", _told(error))
+                self._full = True
                 self._loop.remove_reader(listening)
                 self._loop.call_later(PAUSE_S, self._resume, listening)
                 return
+            self._full = False
             sock.setblocking(False)
             self._dispatch(sock, remote[0].partition("%")[0])
 
@@ -179,14 +183,24 @@ class Listener:
 
     def _dispatch(self, sock: socket.socket, address: str) -> None:
         session = self._sessions.get(canonical(address))
-        if session is not None and session.accepts(sock.getsockname()[0]):
+        here = sock.getsockname()[0]
+        if session is not None and session.accepts(here):
             session.accept(sock)
             return
         sock.close()
         self.strangers += 1
         if address not in self._seen and len(self._seen) < STRANGERS_KEPT:
             self._seen.add(address)
-            _log.warning("connection from %s refused: no such peer is configured", address)
+            if session is None:
+                reason = "no such peer is configured"
+            else:
+                reason = f"it came to {here}, the peer's local_address is {session.config.local_address}"
+            _log.warning("connection from %s refused: %s", address, reason)
+
+
+def _told(error: OSError) -> str:
+    """What is wrong, and what helps against it."""
+    return words(error) + (f" ({_REMEDIES[error.errno]})" if error.errno in _REMEDIES else "")
 
 
 def canonical(address: str) -> str:

@@ -20,7 +20,7 @@ from evpnd.bgp.attributes import build
 from evpnd.bgp.family import L2VPN_EVPN
 from evpnd.bgp.framing import KEEPALIVE, NOTIFICATION, ROUTE_REFRESH, UPDATE, frame
 from evpnd.bgp.fsm import State
-from evpnd.bgp.listener import Listener
+from evpnd.bgp.listener import PAUSE_S, Listener
 from evpnd.bgp.message import RouteRefresh, encode_route_refresh
 from evpnd.bgp.peer_config import PeerConfig
 from evpnd.bgp.update import end_of_rib, pack_updates
@@ -322,6 +322,21 @@ def test_strangers_are_turned_away(loop: str) -> None:
     run(loop, work())
 
 
+def test_a_peer_that_comes_to_another_address(loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        one, _ = session(replace(OURS, passive=True, local_address="127.0.0.9"))
+        async with listening(one, address="0.0.0.0") as listener:
+            one.start()
+            script = await Script.connect(listener.port)
+            assert await script.reader.read() == b""
+            assert (
+                f"connection from {THEM} refused: it came to {US}, the peer's local_address is 127.0.0.9" in caplog.text
+            )
+            script.abort()
+
+    run(loop, work())
+
+
 def test_listener_survives_a_lack_of_file_descriptors(loop: str, caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
         one, owner = session(replace(OURS, passive=True))
@@ -337,11 +352,12 @@ def test_listener_survives_a_lack_of_file_descriptors(loop: str, caplog: pytest.
             try:
                 with contextlib.suppress(BlockingIOError):
                     sock.connect((US, listener.port))
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(2.5 * PAUSE_S)
                 assert one.state is State.ACTIVE
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-            assert "accept: too many open files" in caplog.text
+            (said,) = [text for text in caplog.messages if "accepted" in text]  # once, not at each of three attempts
+            assert said.startswith("connections can't be accepted: too many open files (raise evpnd's limit")
             reader, writer = await asyncio.open_connection(sock=sock)
             script = Script(reader, writer)
             await script.establish()
