@@ -55,6 +55,12 @@ def _capture(messages: Iterable[bytes]) -> bytes:
 def _reading(layers: Mapping[str, Any]) -> Reading:
     fields: dict[str, list[str]] = {}
     _collect("bgp", layers.get("bgp", {}), fields)
+    # The octets after a 2-octet AS number: tshark 4.2 and later divide those of EVPN by RFC 8365 5.1.2.1.
+    divided = zip(
+        fields.get("bgp.ext_com.local_admin", ()), fields.get("bgp.ext_com.local_admin.service_id", ()), strict=True
+    )
+    for first, rest in divided:
+        fields.setdefault("bgp.ext_com.value_an4", []).append(str(int(first, 16) << 24 | int(rest)))
     remarks = zip(fields.get("_ws.expert.severity", ()), fields.get("_ws.expert.message", ()), strict=True)
     faults = [message for severity, message in remarks if int(severity) >= _WARNING]
     if "_ws.malformed" in layers:
