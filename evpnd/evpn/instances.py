@@ -14,6 +14,7 @@ from evpnd.bgp.path import Path
 from evpnd.bgp.rib import AdjRibIn, Rib
 from evpnd.config import BgpConfig, EvpnConfig
 from evpnd.evpn.extended_community import encapsulations_of, route_target_from_text, route_targets_of, to_text
+from evpnd.evpn.labels import named
 from evpnd.evpn.macvrf import VXLAN, Fdb, MacVrf
 from evpnd.evpn.targets import (
     ImportRule,
@@ -67,7 +68,7 @@ class Instances:
         devices = [vnis[vni] for vni in sorted(changed & vnis.keys())]
         fresh = [self._make(device) for device in devices if device.problem is None]
         self._by_bridge = {(vrf.device.bridge, vrf.device.vlan): vrf for vrf in self.by_vni.values()}
-        if changed:
+        if changed or before.keys() != vnis.keys():
             self._reindex()
         for vrf in fresh:
             for vlan, mac, entry in local(vrf.device.bridge):
@@ -152,7 +153,18 @@ class Instances:
         """The instances that import a path's routes; none where it asks for another encapsulation than VXLAN."""
         if path.source.local or not self._is_vxlan(path):
             return ()
-        return self._index.importers(path.attributes.extended_communities)
+        found = self._index.importers(path.attributes.extended_communities)
+        return tuple(vrf for vrf in found if self._belongs(path, vrf)) if found else found
+
+    def _belongs(self, path: Path, vrf: MacVrf) -> bool:
+        """Whether a route whose targets match may be an instance's, by the VNIs that it names.
+
+        Which VNI a label has elsewhere doesn't matter, so long as it is none of this host's: that one's tenant the
+        frames would reach. Nor is a VRF's target, which routes of symmetric IRB carry beside that of their own VNI, an
+        invitation into the VNI of that number (RFC 9135).
+        """
+        own, routed = _named(path)
+        return vrf.vni == own or not (own in self.vnis or vrf.vni == routed)
 
     def importers_now(self, path: Path) -> tuple[MacVrf, ...]:
         """The same without computing it where the path knows; one that is not best may not, or know what was."""
@@ -170,6 +182,11 @@ class Instances:
         targets = route_targets_of(path.attributes.extended_communities)
         if not targets:
             return "not imported: it has no route target"
+        for vrf in self._index.importers(targets):  # none of them may
+            own, routed = _named(path)
+            if own in self.vnis:
+                return f"not imported: its route target is of VNI {vrf.vni} here, its label of VNI {own}"
+            return f"not imported: by its second label VNI {routed} is a VRF's, and here it is a bridge's"
         return f"not imported: no VNI here imports {' '.join(to_text(target) for target in targets)}"
 
     def apply(self, changes: Mapping[bytes, Path | None]) -> None:
@@ -217,6 +234,11 @@ class Instances:
         for path, (_, after) in moves.items():
             path.instances, path.generation = after, self._generation
             self._next_hops.add(path.next_hop)
+
+
+def _named(path: Path) -> tuple[int, int]:
+    pmsi = path.attributes.pmsi
+    return named(path.body, None if pmsi is None else pmsi.label)
 
 
 def _identity(device: VniDevice | None) -> tuple[object, ...] | None:

@@ -10,6 +10,7 @@ bits of traffic class and the bottom-of-stack bit (RFC 7432 section 7, RFC 3107 
 from __future__ import annotations
 
 SIZE = 3
+_TYPE_2_BODIES = (10 + SIZE, 10 + 2 * SIZE)
 ZERO = bytes(SIZE)
 MAX_VNI = 0xFFFFFF
 MAX_MPLS = 0xFFFFF
@@ -23,6 +24,18 @@ def vni(label: bytes) -> int:
 def mpls(label: bytes) -> int:
     """The field as MPLS reads it: the upper 20 bits."""
     return int.from_bytes(label, "big") >> 4
+
+
+def named(body: bytes, pmsi: bytes | None) -> tuple[int, int]:
+    """The VNIs that a route over VXLAN names: where its frames belong, and the VRF of its packets; 0 is none.
+
+    `body` is what its NLRI has besides the key: that of a type 2 route is an ESI and one or two labels (RFC 7432
+    section 7.2, RFC 9135). `pmsi` is the label of the PMSI tunnel attribute, which a type 3 route has (RFC 8365
+    section 5.1.3).
+    """
+    if len(body) in _TYPE_2_BODIES:
+        return vni(body[10:13]), vni(body[13:])
+    return vni(pmsi or b""), 0
 
 
 def from_vni(number: int) -> bytes:

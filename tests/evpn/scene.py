@@ -45,7 +45,7 @@ def device(vni: int = 100, ifindex: int = 10, vtep: str = OWN_VTEP, problem: str
 
 
 def attributes(target: str = "65001:100", mobility: tuple[int, bool] | None = None, **more: object) -> PathAttributes:
-    communities = [route_target_from_text(target), encapsulation(8)]
+    communities = [*map(route_target_from_text, target.split()), encapsulation(8)]
     if mobility:
         communities.append(mac_mobility(*mobility))
     return build(extended_communities=communities, **more)  # type: ignore[arg-type]
@@ -86,22 +86,24 @@ class Host:
 
     def mac_route(
         self, vtep: str, mac: str = MAC, mobility: tuple[int, bool] | None = None, *, peer: int = 1, ip: str = "",
-        target: str = "65001:100", vni: int = 100,
+        target: str = "65001:100", vni: int = 100, vrf: int = 0,
     ) -> bytes:  # fmt: skip
         """A type 2 route from the host with that VTEP; its key."""
         key = mac_key(rd_from_text(f"{vtep}:{vni}"), mac_from_text(mac))
         if ip:
             octets = ip_from_text(ip)
             key = key[:-1] + bytes((8 * len(octets),)) + octets
-        body = bytes(10) + vni.to_bytes(3, "big")
+        body = bytes(10) + vni.to_bytes(3, "big") + (vrf.to_bytes(3, "big") if vrf else b"")
         self.rib.announce(self.peer(peer), attributes(target, mobility), ip_from_text(vtep), [(key, body)])
         self.settle()
         return key
 
-    def multicast_route(self, vtep: str, *, peer: int = 1, pmsi: bool = True, endpoint: str = "") -> bytes:
+    def multicast_route(
+        self, vtep: str, *, peer: int = 1, pmsi: bool = True, endpoint: str = "", vni: int = 100
+    ) -> bytes:
         octets = ip_from_text(vtep)
         key = multicast_key(rd_from_text(f"{vtep}:100"), octets)
-        tunnel = PmsiTunnel(0, INGRESS_REPLICATION, bytes((0, 0, 100)), ip_from_text(endpoint or vtep))
+        tunnel = PmsiTunnel(0, INGRESS_REPLICATION, vni.to_bytes(3, "big"), ip_from_text(endpoint or vtep))
         self.rib.announce(self.peer(peer), attributes(pmsi=tunnel if pmsi else None), octets, [(key, b"")])
         self.settle()
         return key

@@ -149,6 +149,41 @@ def test_why_a_route_is_not_imported() -> None:
     assert host.instances.why_not_imported(path) == "not imported: no VNI here imports rt:65001:200"
 
 
+@pytest.mark.parametrize("problem", [None, "vx200 is down"])
+def test_route_whose_label_is_another_vni_of_this_host_is_not_imported(problem: str | None) -> None:
+    """The target alone would bring one tenant's MAC, and a place to flood to, into another's bridge."""
+    host = Host()
+    host.vnis(device())
+    key = host.mac_route(A, vni=200)
+    host.multicast_route(A, vni=200)
+    held = dict(host.fdb)
+    assert len(held) == 2  # nothing here is VNI 200: the peer may number in its own way
+    for _ in range(2):
+        host.vnis(device(), device(200, 20, problem=problem))
+        assert not host.fdb
+        path = host.rib.best(key)
+        assert path is not None
+        why = "not imported: its route target is of VNI 100 here, its label of VNI 200"
+        assert host.instances.why_not_imported(path) == why
+        host.vnis(device())
+        assert host.fdb == held
+
+
+def test_target_of_a_vrf_does_not_bring_a_mac_into_the_bridge_of_that_number() -> None:
+    """A route of symmetric IRB has the targets of its VNI and of its VRF."""
+    host = Host()
+    host.vnis(device(200, 20))
+    key = host.mac_route(A, target="65001:100 65001:200", vni=100, vrf=200)
+    assert not host.fdb
+    path = host.rib.best(key)
+    assert path is not None
+    why = "not imported: by its second label VNI 200 is a VRF's, and here it is a bridge's"
+    assert host.instances.why_not_imported(path) == why
+    host.vnis(device(), device(200, 20))
+    assert host.where() == A
+    assert [vrf.vni for vrf in host.instances.importers_now(path)] == [100]
+
+
 # Any order
 
 STEPS = (

@@ -47,7 +47,7 @@ def test_routes_by_vni_are_also_those_that_carry_it_and_nobody_imports(scene: Sc
 
 def test_routes_by_vni_are_not_what_others_import_or_carry(scene: Scene) -> None:
     scene.vnis(device(), device(200, 20))
-    scene.mac_route(A, target="65001:100", vni=200)  # of VNI 100, whatever its label
+    scene.mac_route(A, target="65001:100", vni=900)  # of VNI 100, its label is no VNI of this host
     scene.mac_route(A, "02:00:00:00:00:02", target="65001:999", vni=300)
     rows = {vni: [row for row in scene.show("routes", {"vni": vni}) if row["peer"] == "p1"] for vni in (100, 200)}
     assert [row["mac"] for row in rows[100]] == [MAC]
