@@ -247,3 +247,20 @@ def test_a_wrong_command_is_told_in_one_line(arguments: list[str]) -> None:
     )
     assert done.returncode == 2
     assert "nowhere: no such topology" in done.stderr or "invalid choice: 'best'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("image", "tag"),
+    [
+        ("frr", "latest"),
+        ("localhost:5000/frr", "latest"),
+        ("localhost:5000/frr:8.4", "8.4"),
+        ("quay.io/frrouting/frr:10.7.1", "10.7.1"),
+        ("quay.io/frrouting/frr:10.7.1@sha256:0123456789abcdef", "10.7.1"),
+        ("localhost:5000/frr@sha256:0123456789abcdef", "0123456789ab"),
+    ],
+)
+def test_the_tag_of_an_image_is_found(image: str, tag: str) -> None:
+    function = f"sed -n '/^tag_of/,/^}}/p' {clab.LABS}/images"
+    done = subprocess.run(["bash", "-c", f'eval "$({function})"; tag_of {image}'], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"{tag}\n", "")
