@@ -8,6 +8,7 @@ Must not know: how containerlab is called (interop.deployment), what is checked.
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -62,22 +63,39 @@ class Run:
         return self.name, str(self.nodes), _seconds(self.deploy), _seconds(self.converged), f"{passed}/{checks}"
 
 
+@dataclass(slots=True)
+class Images:
+    """What the topologies' variables stand for: as people know it, and by names that are this run's alone.
+
+    Another run may make evpnd:latest anew meanwhile, of another source; what is checked here stays the same.
+    """
+
+    names: dict[str, str] = field(default_factory=dict)
+    pinned: dict[str, str] = field(default_factory=dict)
+
+    def unpin(self) -> None:
+        if self.pinned:
+            subprocess.run(["docker", "rmi", *self.pinned.values()], capture_output=True)
+
+
 class Runner:
-    def __init__(self, containerlab: str, images: Mapping[str, str], options: argparse.Namespace) -> None:
+    def __init__(self, containerlab: str, images: Images, options: argparse.Namespace) -> None:
         self._containerlab, self._images, self._options = containerlab, images, options
         self._logs: Path | None = options.logs
 
     def run(self, file: Path) -> tuple[Run, int]:
         """One topology; and how many checks it has."""
-        topology, suite = load(file, self._images), suite_of(file.resolve().parent)
+        topology, suite = load(file, self._images.pinned), suite_of(file.resolve().parent)
         run = Run(topology.name, len(topology.nodes))
-        print(f"{topology.name}: {run.nodes} nodes: {_versions(topology.nodes.values())}", flush=True)
+        if self._options.inside is None:
+            named = load(file, self._images.names).nodes.values()
+            print(f"{topology.name}: {run.nodes} nodes: {_versions(named)}", flush=True)
         lacking = abilities.lacking(topology.needs)
         if lacking:
             print(f"  this machine's kernel has no {', '.join(lacking)}: containerlab and Docker in User-Mode Linux")
             self._elsewhere(run, {node.image for node in topology.nodes.values()})
             return run, len(suite.checks) + 1
-        deployment = Deployment(self._containerlab, file, topology, self._images)
+        deployment = Deployment(self._containerlab, file, topology, self._images.pinned)
         try:
             deployment.claim()
         except DeploymentError as error:
@@ -111,7 +129,7 @@ class Runner:
             report = Path(work) / "report.json"
             again = [sys.executable, "-B", "-m", PROGRAM, run.name, "--inside", str(report)]
             command = [str(abilities.UML_DOCKER), ",".join(sorted(images)), *again]
-            environment = {**os.environ, **self._images, "CONTAINERLAB": self._containerlab}
+            environment = {**os.environ, **self._images.pinned, "CONTAINERLAB": self._containerlab}
             started = time.monotonic()
             status = subprocess.run(command, env=environment).returncode
             if report.exists():
@@ -140,12 +158,13 @@ def main() -> None:
         names = options.topology or sorted(path.parent.name for path in LABS.glob("*/*.clab.yml"))
         files = [find(name) for name in names]
         containerlab = _containerlab()
-        images = _images(files) if options.inside is None else {}
+        images = _images(files) if options.inside is None else Images()
     except (DescriptionError, DeploymentError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         sys.exit(2)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    atexit.register(images.unpin)
     runner, rows, failed = Runner(containerlab, images, options), [], 0
     try:
         for file in files:
@@ -174,13 +193,18 @@ def _containerlab() -> str:
     return found
 
 
-def _images(files: Sequence[Path]) -> dict[str, str]:
+def _images(files: Sequence[Path]) -> Images:
     """The images that these topologies name by variables, made or pulled."""
     wanted = sorted({name for file in files for name in re.findall(r"\$\{(\w+_IMAGE)\b", file.read_text())})
-    made = subprocess.run([str(LABS / "images"), *wanted], stdout=subprocess.PIPE, text=True)
+    command = [str(LABS / "images"), "--pin", str(os.getpid()), *wanted]
+    made = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if made.returncode:
         raise DeploymentError("containerlab/images has failed (see above)")
-    return dict(line.split("=", 1) for line in made.stdout.splitlines() if "=" in line)
+    images = Images()
+    for line in made.stdout.splitlines():
+        variable, _, both = line.partition("=")
+        images.names[variable], images.pinned[variable] = both.split()
+    return images
 
 
 def _versions(nodes: object) -> str:
