@@ -21,8 +21,11 @@ DEVICE = f"vx{VNI}"
 def sessions(lab: Lab, *, timeout: float = 20) -> None:
     """host1 and host2 each say that the session with the other is up."""
     one, two = fabric.vtep_address(1), fabric.vtep_address(2)
-    lab.wait(lambda: lab.vtep(1).established(two), timeout, "host1: session with host2")
-    lab.wait(lambda: lab.vtep(2).established(one), timeout, "host2: session with host1")
+    for node, peer, told in (
+        (lab.vtep(1), two, "host1: session with host2"),
+        (lab.vtep(2), one, "host2: session with host1"),
+    ):
+        lab.wait(lambda n=node, p=peer: n.established(p), timeout, told, seen=lambda n=node, p=peer: n.session(p))  # type: ignore[misc]
 
 
 def floods(lab: Lab, *, timeout: float = 20) -> None:

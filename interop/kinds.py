@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import signal
 import subprocess
 import time
@@ -112,6 +113,10 @@ class LabNode:
     def json(self, command: str) -> Any:
         return json.loads(self.run(command) or "null")
 
+    def session(self, peer: str) -> str:
+        """What the daemon says of its session with this peer: the state, and why it is not up."""
+        return f"{type(self).__name__} tells nothing of {peer}"
+
     def ping(self, address: str, count: int = 3) -> int:
         """How many of `count` echoes came back."""
         seen = self.run(["ping", "-n", "-c", str(count), "-i", "0.05", "-W", "1", address], check=False, timeout=60)
@@ -204,6 +209,13 @@ class Evpnd(Vtep):
     def established(self, peer: str) -> bool:
         return any(row["address"] == peer and row["state"] == "established" for row in self.show("peers"))
 
+    def session(self, peer: str) -> str:
+        rows = [row for row in self.show("peers") if row["address"] == peer]
+        if not rows:
+            return f"no such peer: {', '.join(row['address'] for row in self.show('peers'))}"
+        row = self.show(f"peer {peer}")
+        return f"{row['state']}; {row['problem'] or row['last_error'] or 'no error told'}"
+
     def macs(self, vni: int) -> dict[str, str]:
         return {row["mac"]: row["vtep"] for row in self.show(f"mac --vni {vni}") if row["kind"] == "remote"}
 
@@ -272,6 +284,12 @@ class Frr(Vtep):
         summary = self.vtysh("show bgp l2vpn evpn summary")
         return bool(summary.get("peers", {}).get(peer, {}).get("state") == "Established")
 
+    def session(self, peer: str) -> str:
+        row = self.vtysh(f"show bgp neighbors {peer}").get(peer, {})
+        if not row:
+            return "no such peer"
+        return f"{row.get('bgpState')}; last reset: {row.get('lastResetDueTo', 'none')}"
+
     def macs(self, vni: int) -> dict[str, str]:
         table = self.vtysh(f"show evpn mac vni {vni}").get("macs", {})
         return {mac: row["remoteVtep"] for mac, row in table.items() if row.get("type") == "remote"}
@@ -301,6 +319,13 @@ class Bird(Vtep):
         state = after[0].rpartition("BGP state:")[2].split("\n")[0].strip()
         return bool(after[1]) and state == "Established"
 
+    def session(self, peer: str) -> str:
+        for text in re.split(r"\n(?=\S)", self.birdc("show protocols all")):
+            if f"Neighbor address: {peer}\n" in text:
+                told = re.findall(r"(BGP state|Last error):\s+(.*)", text)
+                return "; ".join(value if name == "BGP state" else f"last error: {value}" for name, value in told)
+        return "no such peer"
+
     def macs(self, vni: int) -> dict[str, str]:
         # BIRD has no view of its own by VNI: the tunnel entries that it installed are its report.
         return self.kernel_macs(f"vx{vni}")
@@ -318,6 +343,10 @@ class Gobgp(LabNode):
         rows = self.json("gobgp -j neighbor") or []
         states = {row["state"]["neighbor_address"]: row["state"].get("session_state") for row in rows}
         return states.get(peer) == 6  # in GoBGP's numbers
+
+    def session(self, peer: str) -> str:
+        lines = self.run(f"gobgp neighbor {peer}", check=False).splitlines()
+        return "; ".join(line.strip() for line in lines if "BGP state" in line or "rror" in line) or "no such peer"
 
     def routes(self, family: str = "evpn") -> list[dict[str, Any]]:
         table = self.json(f"gobgp -j global rib -a {family}") or {}
@@ -361,6 +390,12 @@ class Openbgpd(LabNode):
     def established(self, peer: str) -> bool:
         rows = self.json(f"bgpctl -j show neighbor {peer}").get("neighbors", [])
         return bool(rows) and rows[0]["state"] == "Established"
+
+    def session(self, peer: str) -> str:
+        rows = self.json(f"bgpctl -j show neighbor {peer}").get("neighbors", [])
+        return (
+            f"{rows[0]['state']}; last error: {rows[0].get('last_error_received', 'none')}" if rows else "no such peer"
+        )
 
 
 KINDS: dict[str, type[LabNode]] = {

@@ -26,20 +26,32 @@ class LabError(AssertionError):
     """What was waited for did not come; the text tells what was seen instead."""
 
 
-def wait_until(check: Callable[[], T], timeout: float, what: str = "", *, interval: float = 0.05) -> T:
-    """The first true value of check(); while it fails it may also raise, and the last state seen ends in the error."""
+_PASSING = (AssertionError, RuntimeError, LookupError, ValueError, OSError, subprocess.TimeoutExpired)
+
+
+def wait_until(
+    check: Callable[[], T],
+    timeout: float,
+    what: str = "",
+    *,
+    interval: float = 0.05,
+    seen: Callable[[], object] | None = None,
+) -> T:
+    """The first true value of check(); while it fails it may also raise. The error ends with the last state seen: what
+    seen() tells, or else what check() came to."""
     deadline = time.monotonic() + timeout
     while True:
-        seen: object
+        last: object
         try:
             value = check()
             if value:
                 return value
-            seen = value
-        except (AssertionError, RuntimeError, LookupError, ValueError, OSError, subprocess.TimeoutExpired) as error:
-            seen = f"{type(error).__name__}: {error}"
+            last = value
+        except _PASSING as error:
+            last = f"{type(error).__name__}: {error}"
         if time.monotonic() > deadline:
-            raise LabError(f"not within {timeout:g} s: {what or check.__name__}\nlast seen: {seen}")
+            told = f"{seen()}" if seen and not last else last
+            raise LabError(f"not within {timeout:g} s: {what or check.__name__}\nlast seen: {told}")
         time.sleep(interval)
 
 
@@ -112,8 +124,10 @@ class Lab:
             node.place.close()
         self.nodes.clear()
 
-    def wait(self, check: Callable[[], T], timeout: float = 15, what: str = "") -> T:
-        return wait_until(check, timeout, what)
+    def wait(
+        self, check: Callable[[], T], timeout: float = 15, what: str = "", *, seen: Callable[[], object] | None = None
+    ) -> T:
+        return wait_until(check, timeout, what, seen=seen)
 
     def _steps(self) -> list[Callable[[], None]]:
         nodes = list(self)

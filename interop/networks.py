@@ -70,7 +70,8 @@ def vtep(lab: Lab, name: str) -> Vtep:
 
 def session(lab: Lab, name: str, peer: str, *, timeout: float = 30) -> None:
     node = lab[name]
-    lab.wait(lambda: node.established(peer), timeout, f"{name}: session with {peer}")  # type: ignore[attr-defined]
+    told = f"{name}: session with {peer}"
+    lab.wait(lambda: node.established(peer), timeout, told, seen=lambda: node.session(peer))  # type: ignore[attr-defined]
 
 
 def floods(lab: Lab, network: Network, *, timeout: float = 30) -> None:
@@ -95,9 +96,24 @@ def pings(lab: Lab, network: Network) -> None:
     for pod in network.pods:
         for other in network.pods:
             if pod is not other:
-                lab.wait(lambda a=pod, b=other: lab[a.name].reaches(b.address), 15, f"{pod.name}: ping {other.address}")  # type: ignore[misc]
-                told = f"{pod.name}: five of five from {other.address}"
-                lab.wait(lambda a=pod, b=other: lab[a.name].ping(b.address, 5) == 5, 10, told)  # type: ignore[misc]
+                _pings(lab, network, pod, other)
+
+
+def _pings(lab: Lab, network: Network, pod: Pod, other: Pod) -> None:
+    told = f"{pod.name}: ping {other.address}"
+    lab.wait(lambda: lab[pod.name].reaches(other.address), 15, told, seen=lambda: _way(lab, network, pod, other))
+    told = f"{pod.name}: five of five from {other.address}"
+    lab.wait(lambda: _is(lab[pod.name].ping(other.address, 5), 5), 10, told)
+
+
+def _way(lab: Lab, network: Network, pod: Pod, other: Pod) -> str:
+    """What the two hosts' kernels would do with frames between the pods."""
+    told = ["no answer"]
+    for host, mac in ((pod.host, other.mac), (other.host, pod.mac)):
+        node = lab[host]
+        at = node.kernel_macs(network.device).get(mac, "nowhere")
+        told.append(f"{host}: {mac} at {at}, floods to {sorted(node.kernel_floods(network.device))}")
+    return "; ".join(told)
 
 
 def macs(lab: Lab, network: Network) -> None:
@@ -110,7 +126,12 @@ def macs(lab: Lab, network: Network) -> None:
 def remote_mac(lab: Lab, host: str, network: Network, mac: str, address: str, *, timeout: float = 15) -> None:
     node, device, told = vtep(lab, host), network.device, f"{host}: VNI {network.vni}: {mac} at {address}"
     lab.wait(lambda: _is(node.kernel_macs(device).get(mac), address), timeout, f"{told} (vxlan)")
-    lab.wait(lambda: mac in node.bridge_macs(device), timeout, f"{told} (bridge)")
+    lab.wait(
+        lambda: mac in node.bridge_macs(device),
+        timeout,
+        f"{told} (bridge)",
+        seen=lambda: f"on {device}: {sorted(node.bridge_macs(device))}",
+    )
     lab.wait(lambda: _is(node.macs(network.vni).get(mac), address), timeout, f"{told} (daemon)")
 
 
@@ -225,7 +246,12 @@ def survives_kill(lab: Lab, host: str, peers: tuple[str, ...], *networks: Networ
     node.kill()
     time.sleep(1)
     node.start()
-    lab.wait(lambda: node.show("version")["pid"] != before, 15, f"{host}: evpnd runs again")
+    lab.wait(
+        lambda: node.show("version")["pid"] != before,
+        15,
+        f"{host}: evpnd runs again",
+        seen=lambda: f"still pid {before}",
+    )
     for peer in peers:
         session(lab, host, peer)
     joined(lab, *networks)
@@ -240,7 +266,12 @@ def moves(lab: Lab, network: Network, mac: str, to: str, lines: str, ping: Ping,
     for host in network.hosts:
         if host != to:
             remote_mac(lab, host, network, mac, network.hosts[to])
-    lab.wait(lambda: mac not in lab[to].bridge_macs(network.device), 15, f"{to}: {mac} is local (bridge)")
+    lab.wait(
+        lambda: mac not in lab[to].bridge_macs(network.device),
+        15,
+        f"{to}: {mac} is local (bridge)",
+        seen=lambda: f"it is on {network.device}: {lab[to].run(f'bridge fdb show | grep {mac} || :')}",
+    )
     time.sleep(0.5)
     sent, lost = ping.end()
     assert lost <= most_lost, f"expected at most {most_lost} packets lost in the move, lost {lost} of {sent}"
