@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +22,12 @@ from typing import NoReturn
 
 from interop import abilities
 from interop.clab import DescriptionError, find, load
+from interop.container import Namespaces
 from interop.lab import ORDERS, Lab
 from interop.suite import Suite, suite_of
 from interop.topology import Topology
 
+LOGS = "keep the nodes' logs there when a check fails (default: a new directory for temporary files, which is named)"
 DELAYED = "each step of nodes (start of the daemon, commands) S seconds after the one before"
 EPILOG = """\
 examples:
@@ -44,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         suite = suite_of(file.resolve().parent)
     except DescriptionError as error:
         _refuse(error)
+    if _without_evpnd(topology):
+        _refuse("evpnd and evpnctl are not in .venv/bin: `make venv` puts them there")
     if os.geteuid() != 0:
         _refuse("needs root, for namespaces: sudo .venv/bin/python -m interop.lab ...")
     lacking = abilities.lacking(topology.needs)
@@ -63,6 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
+def _without_evpnd(topology: Topology) -> bool:
+    """Whether a node wants to run what is not installed."""
+    wanted = any(node.kind == "evpnd" for node in topology.nodes.values())
+    return wanted and not all(shutil.which(name, path=Namespaces.programs) for name in ("evpnd", "evpnctl"))
+
+
 def _run(suite: Suite, topology: Topology, options: argparse.Namespace, seed: int) -> int:
     said = f" (--seed {seed})" if options.order == "random" else ""
     print(f"{topology.name}: {len(topology.nodes)} nodes, order: {options.order}{said}", flush=True)
@@ -73,8 +85,8 @@ def _run(suite: Suite, topology: Topology, options: argparse.Namespace, seed: in
         for result in suite.run(lab):
             print(result, flush=True)
             failed += bool(result.error)
-        if options.logs and failed:
-            _keep(lab, options.logs)
+        if failed:
+            _keep(lab, options.logs or Path(tempfile.mkdtemp(prefix=f"evpnd-{topology.name}-")))
         if options.keep:
             _wait(lab)
     print(f"{topology.name}: {'FAILED' if failed else 'passed'} in {time.monotonic() - started:.1f} s")
@@ -119,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="repeats an order that was random")
     parser.add_argument("--delay", type=float, default=0, metavar="S", help=DELAYED)
-    parser.add_argument("--logs", type=Path, metavar="DIR", help="keep the nodes' logs there when a check fails")
+    parser.add_argument("--logs", type=Path, metavar="DIR", help=LOGS)
     return parser
 
 
