@@ -105,6 +105,11 @@ def remote(mac: str, vtep: str) -> set[tuple[str, ...]]:
     return {(mac, "bridge", "extern_learn"), (mac, vtep, "extern_learn")}
 
 
+def registered(vtep: str) -> tuple[str, ...]:
+    """What fdb() shows beside a flood entry of evpnd in a list in which others have some as well."""
+    return ("03:65:76:70:6e:64", vtep, "extern_learn", "permanent")
+
+
 def send_frame(name: str, source: str, target: str = "ff:ff:ff:ff:ff:ff") -> None:
     """An Ethernet frame out of a device, from which a bridge at the other end learns `source`."""
     send_frames(name, [bytes.fromhex(source.replace(":", ""))], bytes.fromhex(target.replace(":", "")))

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
-from evpnd.fib.intent import ALTERED, FDB, FLOOD, KINDS, LOST, STICKY_LOST, device_of, fdb_key_of, fdb_value
+from evpnd.fib.intent import (
+    ALTERED,
+    FDB,
+    FLOOD,
+    FLOOD_REGISTER,
+    KINDS,
+    LOST,
+    STICKY_LOST,
+    device_of,
+    fdb_key_of,
+    fdb_value,
+)
 from evpnd.fib.mirror import BRIDGE_HALF, DEVICE_HALF, LocalEntry, is_foreign, local_entry, local_key, split_local_key
 from evpnd.fib.neighbour import NTF_EXT_LEARNED, NTF_MASTER, NTF_SELF, NTF_STICKY, ZERO_MAC, FdbEntry, encode_fdb
 from evpnd.fib.netlink import NLM_F_REQUEST, RTM_GETNEIGH
@@ -33,11 +44,13 @@ class Audit:
     __slots__ = (
         "_bridge_halves",
         "_device_halves",
+        "_floods",
         "_foreign",
         "_keys",
         "_local",
         "_mirror",
         "_reconciler",
+        "_registered",
         "cut",
         "left",
     )
@@ -54,6 +67,8 @@ class Audit:
         self._mirror.witness = set(in_flight)
         self._bridge_halves: dict[bytes, int] = {}
         self._device_halves: dict[bytes, bytes] = {}
+        self._floods: dict[bytes, FdbEntry] = {}
+        self._registered: set[bytes] = set()
         self._foreign: dict[bytes, int] = {}
         self._local: dict[int, dict[bytes, LocalEntry]] = {}
 
@@ -73,7 +88,11 @@ class Audit:
         key = fdb_key_of(entry, entry.vlan)
         if key is None:
             return
-        if key not in self._mirror.owned and self._is_others(entry):
+        if entry.mac == FLOOD_REGISTER:
+            self._registered.add(key)
+        elif key[0] == FLOOD:
+            self._floods[key] = entry
+        elif key not in self._mirror.owned and is_foreign(entry):
             half = BRIDGE_HALF if entry.master else DEVICE_HALF
             self._foreign[key] = self._foreign.get(key, 0) | half
         elif entry.master:
@@ -81,14 +100,30 @@ class Audit:
         else:
             self._feed_device_half(entry, key)
 
-    def _is_others(self, entry: FdbEntry) -> bool:
+    def _sort_floods(self) -> None:
+        """Whose they are, now that the register is read."""
+        mirror = self._mirror
+        for key, entry in self._floods.items():
+            others = self._is_others(entry, key)
+            if others or is_foreign(entry):
+                mirror.share(entry.ifindex)
+            if key not in mirror.owned and others:
+                self._foreign[key] = DEVICE_HALF
+                continue
+            registered = entry.ifindex not in mirror.shared_floods or key in self._registered
+            self._device_halves[key] = b"\x00" if registered else LOST
+            if key in mirror.foreign and not self._is_fresher(key):
+                mirror.forget_foreign(key, 0)
+        for key in self._registered - self._floods.keys():
+            self._device_halves[key] = LOST
+
+    def _is_others(self, entry: FdbEntry, key: bytes) -> bool:
         """By its marks. (What we wrote and somebody changed stays ours, to be restored.)"""
-        if entry.mac == ZERO_MAC:
-            # The remote that the device was made with gets our mark with the first entry that we append beside it.
-            link = self._mirror.links[entry.ifindex]
-            if link.vxlan is not None and link.vxlan.remote == entry.dst:
-                return True
-        return is_foreign(entry)
+        # The remote that the device was made with gets our mark with the first entry that we append beside it.
+        link = self._mirror.links.get(entry.ifindex)
+        if link is not None and link.vxlan is not None and link.vxlan.remote == entry.dst:
+            return True
+        return is_foreign(entry) and key not in self._registered
 
     def _feed_bridge_half(self, entry: FdbEntry, key: bytes) -> None:
         if entry.flags & NTF_STICKY:
@@ -97,15 +132,14 @@ class Audit:
             self._bridge_halves[key] = _PLAIN if entry.is_dynamic else _ALTERED
 
     def _feed_device_half(self, entry: FdbEntry, key: bytes) -> None:
-        if key[0] == FLOOD:
-            self._device_halves[key] = b"\x00"
-        elif entry.flags & NTF_EXT_LEARNED:
+        if entry.flags & NTF_EXT_LEARNED:
             odd = entry.detour or not (entry.dst or entry.nh_id)
             value = ALTERED if odd else fdb_value(entry.dst, src_vni=entry.src_vni, nh_id=entry.nh_id)
             self._device_halves[key] = value
 
     def finish(self) -> Iterator[None]:
         """Bring the mirror to what the dump said, in steps: the daemon may do other things between two of them."""
+        self._sort_floods()
         last = (
             (self._settle_gone(), self._settle_lacking()) if self._keys is None else (self._settle_asked(self._keys),)
         )

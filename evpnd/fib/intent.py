@@ -40,6 +40,11 @@ from evpnd.fib.netlink import (
 FDB = 1
 FLOOD = 2
 
+# The kernel keeps one set of marks for a whole flood list, and a list of which a user wrote a part is not externally
+# learned. So what is ours in such a list stands a second time under this group address, to which nobody sends ("evpnd"
+# in ASCII, locally administered): there an earlier run's entries are told from others'.
+FLOOD_REGISTER = bytes.fromhex("036576706e64")
+
 # Values that no intent has, for what the kernel holds of a key when that is not a whole entry.
 LOST = b""  # one of an entry's two halves is missing
 STICKY_LOST = b"\x01"  # the same of a sticky one: its mark may be left
@@ -108,7 +113,7 @@ class Kind(NamedTuple):
     scope_size: int
     add: Callable[[bytes, int, bytes, bool], Template]  # (scope, size of the rest, value, shared)
     replace_altered: Callable[[bytes, int, bytes, bool], Template]
-    delete: Callable[[bytes, int, bytes], Template]  # (scope, size of the rest, what the kernel holds)
+    delete: Callable[[bytes, int, bytes, bool], Template]  # (scope, size of the rest, what the kernel holds, shared)
     describe: Callable[[bytes], str]
 
 
@@ -137,11 +142,11 @@ def _fdb_add(scope: bytes, _size: int, value: bytes, _shared: bool) -> Template:
 @lru_cache(maxsize=4096)
 def _fdb_replace_altered(scope: bytes, size: int, value: bytes, shared: bool) -> Template:
     """A bridge keeps an entry's static and sticky marks through a replace, a VXLAN device a user's: delete first."""
-    return _chain(_fdb_delete(scope, size, ALTERED), _fdb_add(scope, size, value, shared))
+    return _chain(_fdb_delete(scope, size, ALTERED, shared), _fdb_add(scope, size, value, shared))
 
 
 @lru_cache(maxsize=4096)
-def _fdb_delete(scope: bytes, _size: int, held: bytes) -> Template:
+def _fdb_delete(scope: bytes, _size: int, held: bytes, _shared: bool) -> Template:
     """One request for both halves, unless one may be missing: the kernel stops at the first half that is not there."""
     if not is_whole(held):
         return _chain(_fdb_delete_half(scope, NTF_MASTER), _fdb_delete_half(scope, NTF_SELF))
@@ -162,21 +167,29 @@ def _describe_fdb(key: bytes) -> str:
 
 @lru_cache(maxsize=4096)
 def _flood_add(scope: bytes, size: int, _value: bytes, shared: bool) -> Template:
-    """The flags of a flood list are those of its last writer: where others have entries too, claim none of it."""
-    claim = 0 if shared else NTF_EXT_LEARNED
-    return _flood(scope, size, NTF_SELF | claim, RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_APPEND)
+    """The flags of a flood list are those of its last writer: where others have entries too, claim none of it, and
+    register what is ours. Of the two, a run that ends between them must not leave the unregistered one."""
+    flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_APPEND
+    if not shared:
+        return _flood(scope, size, NTF_SELF | NTF_EXT_LEARNED, RTM_NEWNEIGH, flags)
+    register = _flood(scope, size, NTF_SELF | NTF_EXT_LEARNED, RTM_NEWNEIGH, flags, FLOOD_REGISTER)
+    return _chain(register, _flood(scope, size, NTF_SELF, RTM_NEWNEIGH, flags))
 
 
 @lru_cache(maxsize=4096)
-def _flood_delete(scope: bytes, size: int, _held: bytes) -> Template:
-    return _flood(scope, size, NTF_SELF | NTF_EXT_LEARNED, RTM_DELNEIGH, NLM_F_REQUEST)
+def _flood_delete(scope: bytes, size: int, _held: bytes, shared: bool) -> Template:
+    flags = NTF_SELF | NTF_EXT_LEARNED
+    entry = _flood(scope, size, flags, RTM_DELNEIGH, NLM_F_REQUEST)
+    return _chain(entry, _flood(scope, size, flags, RTM_DELNEIGH, NLM_F_REQUEST, FLOOD_REGISTER)) if shared else entry
 
 
-def _flood(scope: bytes, size: int, flags: int, message_type: int, message_flags: int) -> Template:
+def _flood(
+    scope: bytes, size: int, flags: int, message_type: int, message_flags: int, mac: bytes = ZERO_MAC
+) -> Template:
     _, ifindex, _ = _SCOPE.unpack_from(scope)
     src_vni = int(_U32.unpack_from(scope, _SCOPE.size)[0])
     state = NUD_NOARP | NUD_PERMANENT
-    entry = FdbEntry(ifindex, state, flags, ZERO_MAC, 0, 0, bytes(size), src_vni)
+    entry = FdbEntry(ifindex, state, flags, mac, 0, 0, bytes(size), src_vni)
     return _cut(encode_fdb(entry, message_type, message_flags), _DST_AT, size)
 
 
@@ -205,7 +218,7 @@ KINDS: dict[int, Kind] = {
 
 def fdb_key_of(entry: FdbEntry, vlan: int) -> bytes | None:
     """The key that an entry on a VXLAN port has; None for what evpnd never writes, such as a bridge's flood entry."""
-    if entry.mac == ZERO_MAC:
+    if entry.mac in (ZERO_MAC, FLOOD_REGISTER):
         if entry.master or len(entry.dst) not in (4, 16):
             return None
         return flood_key(entry.ifindex, entry.src_vni, entry.dst)

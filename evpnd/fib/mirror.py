@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from evpnd.fib.intent import (
     ALTERED,
     FLOOD,
+    FLOOD_REGISTER,
     device_of,
     fdb_key_of,
     fdb_prefix,
@@ -71,7 +72,7 @@ def local_entry(port: int, state: int, flags: int = 0) -> LocalEntry:
 class Notes:
     """What happened since the last look; dicts serve as ordered sets, so that a flap is one note."""
 
-    __slots__ = ("disturbed", "left", "links", "local", "released", "seized")
+    __slots__ = ("disturbed", "left", "links", "local", "released", "seized", "shared")
 
     def __init__(self) -> None:
         self.disturbed: dict[bytes, None] = {}  # keys of ours that the kernel lost or others changed
@@ -80,6 +81,7 @@ class Notes:
         self.local: dict[tuple[int, bytes], LocalEntry | None] = {}  # (bridge, local key): what is there now
         self.links: dict[int, None] = {}  # devices that came, went or changed
         self.left: dict[int, None] = {}  # VXLAN devices that left their bridge
+        self.shared: dict[int, None] = {}  # VXLAN devices whose flood list others began to write
 
 
 class Mirror:
@@ -92,7 +94,7 @@ class Mirror:
         self.vxlan_ports: dict[int, tuple[int, ...]] = {}  # bridge: its ports that are VXLAN devices
         self.owned: dict[bytes, bytes] = {}  # intent key: value, or what is left of one
         self.foreign: dict[bytes, int] = {}  # intent key: the halves that somebody else made by hand
-        self.shared_floods: set[int] = set()  # VXLAN devices with flood entries of others
+        self.shared_floods: set[int] = set()  # VXLAN devices with a flood list that others wrote to, as well or before
         self.occupied: dict[int, dict[bytes, LocalEntry]] = {}  # bridge: local key: entry
         self.unread: set[int] = set()  # VXLAN devices whose entries nobody has read yet: they may hold any
         self.notes = Notes()
@@ -183,8 +185,11 @@ class Mirror:
             self.vacate(entry.master, local_key(entry.vlan, entry.mac))
         held = self.owned.get(key)
         half = BRIDGE_HALF if entry.master else DEVICE_HALF
+        if new and entry.mac == ZERO_MAC and is_foreign(entry):
+            self.share(entry.ifindex)
         if held is None:
-            self._apply_foreign(entry, key, half, new)
+            if entry.mac != FLOOD_REGISTER:
+                self._apply_foreign(entry, key, half, new)
         elif not new:
             self._disturb(key, remains_of(held))
         elif is_whole(held) and not _is_as_written(entry, half, held):
@@ -210,7 +215,13 @@ class Mirror:
     def note_foreign(self, key: bytes, halves: int) -> None:
         self.foreign[key] = halves
         if key[0] == FLOOD:
-            self.shared_floods.add(device_of(key))
+            self.share(device_of(key))
+
+    def share(self, ifindex: int) -> None:
+        """A flood list is not evpnd's alone. (Its marks stay a user's when the user's entries go.)"""
+        if ifindex not in self.shared_floods:
+            self.shared_floods.add(ifindex)
+            self.notes.shared[ifindex] = None
 
     def forget_foreign(self, key: bytes, halves: int) -> None:
         if halves:
@@ -218,9 +229,6 @@ class Mirror:
             return
         del self.foreign[key]
         self.notes.released[key] = None
-        ifindex = device_of(key)
-        if key[0] == FLOOD and not any(k[0] == FLOOD and device_of(k) == ifindex for k in self.foreign):
-            self.shared_floods.discard(ifindex)
 
     def _apply_local(self, entry: FdbEntry, new: bool) -> None:
         key = local_key(entry.vlan, entry.mac)
@@ -299,7 +307,7 @@ def is_foreign(entry: FdbEntry) -> bool:
 
 def _is_as_written(entry: FdbEntry, half: int, held: bytes) -> bool:
     """Does a message show what we wrote? (A flood list's flags and state are those of its last writer.)"""
-    if entry.mac == ZERO_MAC:
+    if entry.mac in (ZERO_MAC, FLOOD_REGISTER):
         return True
     sticky = is_sticky(held)
     if half == BRIDGE_HALF:

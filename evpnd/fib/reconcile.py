@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from evpnd.fib.intent import ALTERED, FDB, KINDS, LOST, Template, device_of, is_sticky, remains_of
+from evpnd.fib.intent import ALTERED, FDB, FLOOD, KINDS, LOST, Template, device_of, is_sticky, remains_of
 from evpnd.fib.mirror import LocalEntry, Mirror
 
 RETRY_FIRST_S = 1.0
 RETRY_MAX_S = 60.0
+IN_LIST = "it is in the flood list already, without evpnd's mark: it stays there when the route goes"
 DATAGRAM = 96  # keys a datagram: see evpnd.fib.mmsg
 
 _NOBODY: dict[bytes, LocalEntry] = {}
@@ -104,6 +105,9 @@ class Reconciler:
             for ifindex in notes.links:
                 if ifindex in self.held and self.mirror.bridge_of(ifindex) is not None:
                     self.dirty.update(self.held.pop(ifindex))
+        if notes.shared:
+            self._register(notes.shared)
+            notes.shared = {}
         notes.seized, notes.released, notes.disturbed = {}, {}, {}
         if notes.left:
             self._recheck({ifindex for ifindex in notes.left if ifindex in self.mirror.links})
@@ -117,6 +121,14 @@ class Reconciler:
                 owned[key] = remains_of(owned[key])
                 if key not in self.yielded:
                     self.dirty[key] = None
+
+    def _register(self, devices: Collection[int]) -> None:
+        """Others began to write these devices' flood lists: what is ours there needs its entry in the register."""
+        owned = self.mirror.owned
+        for key in [key for key in owned if key[0] == FLOOD and device_of(key) in devices]:
+            owned[key] = LOST
+            if key in self.desired:
+                self.dirty[key] = None
 
     def caught_up(self, in_flight: Iterable[list[bytes]]) -> None:
         """All is read that the kernel told so far; `in_flight`: keys of batches that it may yet get."""
@@ -219,7 +231,8 @@ class Reconciler:
     def _is_blocked(self, key: bytes, writer: _Writer) -> bool:
         """Others' entries are in the way; a MAC that a local port merely learned is taken over."""
         if key in self.mirror.foreign:
-            self.failures[key] = Failure(errno.EEXIST, "somebody else's entry is there", 1, math.inf)
+            text = IN_LIST if key[0] == FLOOD else "somebody else's entry is there"
+            self.failures[key] = Failure(errno.EEXIST, text, 1, math.inf)
             return True
         if key[0] != FDB:
             return False
@@ -339,4 +352,4 @@ class _Writer:
         return self.template
 
     def delete(self, held: bytes) -> Template:
-        return self.kind.delete(self.scope, self.size, held)
+        return self.kind.delete(self.scope, self.size, held, self.shared)

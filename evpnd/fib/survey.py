@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator
 from evpnd.fib.address import Addresses
 from evpnd.fib.audit import Audit, questions
 from evpnd.fib.channel import Channel
-from evpnd.fib.intent import fdb_key_of
+from evpnd.fib.intent import FLOOD_REGISTER, fdb_key_of
 from evpnd.fib.inventory import Inventory
 from evpnd.fib.neighbour import ZERO_MAC, FdbEntry, decode_fdb, decode_fdb_dump, encode_fdb_dump
 from evpnd.fib.reconcile import Reconciler
 
 LARGE = 1 << 15  # entries of one bridge (a MAC has two) from which on asking is quicker than dumping
 WHOLE_DUMPS = 3  # how often devices and addresses are read anew at once when they change meanwhile
+_FLOODS = (ZERO_MAC, FLOOD_REGISTER)
 SLICE = 256  # keys asked for at once: some 2 ms of the event loop's time
 
 
@@ -89,7 +90,7 @@ class Survey:
             def feed(data: bytes, floods: list[FdbEntry] = floods) -> bool:
                 entries, ended = decode_fdb_dump(data)
                 report(list(self._unknown(entries)))
-                floods += (entry for entry in entries if entry.mac == ZERO_MAC and not entry.master)
+                floods += (entry for entry in entries if entry.mac in _FLOODS and not entry.master)
                 return ended
 
             await self._channel.dump(encode_fdb_dump(ifindex), feed, gently=True)
@@ -164,7 +165,7 @@ class Survey:
     def _unknown(self, entries: list[FdbEntry]) -> Iterator[bytes]:
         mirror = self._mirror
         for entry in entries:
-            if entry.mac != ZERO_MAC and mirror.is_vxlan(entry.ifindex) and not mirror.is_unused(entry):
+            if entry.mac not in _FLOODS and mirror.is_vxlan(entry.ifindex) and not mirror.is_unused(entry):
                 key = fdb_key_of(entry, entry.vlan)
                 if key is not None and key not in mirror.owned and key not in mirror.foreign:
                     yield key

@@ -15,7 +15,7 @@ import pytest
 from evpnd.fib import comparison, intent, survey
 from tests import netns
 from tests.fib.watching import VTEP2, VTEP3, flood, lose_messages, settle, want, watching
-from tests.netns import fdb, remote, run
+from tests.netns import fdb, registered, remote, run
 
 A, B, C, D = (f"02:00:00:00:00:0{digit}" for digit in "abcd")
 ZERO = "00:00:00:00:00:00"
@@ -56,6 +56,7 @@ async def test_after_a_restart_keys_are_asked_for_before_they_are_written() -> N
             (C, "10.0.0.9", "static"),
             (ZERO, "10.0.0.9", "permanent"),
             (ZERO, "10.0.0.2", "permanent"),
+            registered("10.0.0.2"),
         }
         assert kernel.stats["requests"] == 3, "what was right is not written again"
 

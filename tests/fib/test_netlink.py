@@ -43,7 +43,7 @@ def added(key: bytes, value: bytes, *, shared: bool = False) -> bytes:
 
 def deleted(key: bytes, held: bytes) -> bytes:
     kind = intent.KINDS[key[0]]
-    return joined(key, kind.delete(key[: kind.scope_size], len(key) - kind.scope_size, held))
+    return joined(key, kind.delete(key[: kind.scope_size], len(key) - kind.scope_size, held, False))
 
 
 CREATE_REPLACE = 0x1 | 0x400 | 0x100
@@ -86,7 +86,11 @@ def test_flood_entry_equals_pyroute2() -> None:
     attributes = [("NDA_LLADDR", "00:00:00:00:00:00"), ("NDA_DST", "10.0.0.2")]
     fields = {"ifindex": 9, "state": 0xC0, "flags": 0x12}
     assert added(key, b"\0") == peer_bytes(28, 1 | 0x400 | 0x800, fields, attributes)
-    assert added(key, b"\0", shared=True) == peer_bytes(28, 1 | 0x400 | 0x800, {**fields, "flags": 2}, attributes)
+    register = [("NDA_LLADDR", "03:65:76:70:6e:64"), attributes[1]]
+    assert added(key, b"\0", shared=True) == (
+        peer_bytes(28, 1 | 0x400 | 0x800, fields, register)
+        + peer_bytes(28, 1 | 0x400 | 0x800, {**fields, "flags": 2}, attributes)
+    )
     assert deleted(key, b"\0") == peer_bytes(29, 1, fields, attributes)
     with_vni = intent.flood_key(9, 100, bytes([10, 0, 0, 2]))
     assert deleted(with_vni, b"\0") == peer_bytes(29, 1, fields, [*attributes, ("NDA_SRC_VNI", 100)])
