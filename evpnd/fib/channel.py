@@ -86,6 +86,7 @@ class Channel:
         self._loop = loop
         self._sequence = 0
         self.deaf = False
+        self._vxlan: list[int] = []
         self._callback: Callable[[], None] | None = None
         self._buffer = bytearray(_DATAGRAM)
         self._view = memoryview(self._buffer)
@@ -201,8 +202,25 @@ class Channel:
     def set_deaf(self, deaf: bool) -> None:
         """Whether the filter drops the deletion of entries like ours, too."""
         self.deaf = deaf
-        program = ctypes.create_string_buffer(bpf.echo_filter(deaf))
-        count = len(program.raw) // 8
+        self._attach_filter()
+
+    def set_vxlan(self, ports: list[int]) -> None:
+        """The devices on which a bridge's entries may be echoes: entries like ours on others are heard."""
+        if ports != self._vxlan:
+            self._vxlan = ports
+            self._attach_filter()
+
+    def _attach_filter(self) -> None:
+        """For very many devices, or where the kernel has no room for the list, one that drops the echoes of all."""
+        with contextlib.suppress(OSError):
+            if len(self._vxlan) <= bpf.PORTS:
+                self._attach(bpf.echo_filter(self.deaf, self._vxlan))
+                return
+        self._attach(bpf.echo_filter(self.deaf))
+
+    def _attach(self, code: bytes) -> None:
+        program = ctypes.create_string_buffer(code)
+        count = len(code) // 8
         self._monitor.setsockopt(
             socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(program))
         )

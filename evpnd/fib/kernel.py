@@ -304,6 +304,8 @@ class Kernel:
         if devices:
             self._mirror.notes.links = {}
             self._tell_unusable()
+            if self._channel is not None:
+                self._channel.set_vxlan(sorted(index for index, link in self.links.items() if link.vxlan is not None))
             vnis = discover(self._mirror.links, self._known)
             if vnis != self.vnis:
                 self.vnis = vnis

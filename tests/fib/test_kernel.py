@@ -208,6 +208,25 @@ async def test_a_mac_that_a_local_port_learned_is_reported_and_not_fought_over()
         await settle(kernel, lambda: fdb("vx100") == remote(A, "10.0.0.2"), "A is remote when it is local no more")
 
 
+async def test_what_a_switch_learned_is_local_at_once() -> None:
+    """Its driver marks it as evpnd marks its own, on a port that is not VXLAN."""
+    netns.make_vni(100)
+    async with watching() as (kernel, watcher):
+        place = LocalEntry(netns.index("p100"), "dynamic")
+        a, b = ((netns.index("br100"), 0, mac(address)) for address in (A, B))
+        run(f"bridge fdb add {A} dev p100 master extern_learn")
+        await settle(kernel, lambda: watcher.local.get(a) == place, "A is local")
+        want(kernel, netns.index("vx100"), B)
+        kernel.flush()
+        run(f"bridge fdb replace {B} dev p100 master dynamic")
+        assert (B, "bridge", "extern_learn") in fdb("p100"), "the bridge keeps the mark of our own entry"
+        await settle(kernel, lambda: watcher.local.get(b) == place, "B is local")
+        run(f"bridge fdb del {A} dev p100 master", f"bridge fdb del {B} dev p100 master")
+        await settle(kernel, lambda: not watcher.local, "neither is there any more")
+        await settle(kernel, lambda: fdb("vx100") == remote(B, "10.0.0.2"), "B is where its route says")
+        assert kernel.stats["resyncs"] == 1, "no comparison told"
+
+
 async def test_a_remote_mac_that_became_local_leaves_nothing_behind() -> None:
     netns.make_vni(100)
     async with watching() as (kernel, watcher):

@@ -6,6 +6,7 @@ When one of these fails on another kernel, the module named in the test is what 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import time
 from collections.abc import Iterator
@@ -243,12 +244,20 @@ def test_an_empty_message_with_the_acknowledgement_flag_is_acknowledged() -> Non
         assert fdb("vx100") == remote(A, "10.0.0.2")
 
 
+def vxlan_and(others: int) -> list[int]:
+    """The VXLAN device, and more than there are, before it and after."""
+    device = netns.index("vx100")
+    return [*range(device + 1000, device + 1000 + others), device, *range(device + 5000, device + 5000 + others)]
+
+
+@pytest.mark.parametrize("others", [0, 99, 199, 200, 499, 600])  # the last are too many
 @pytest.mark.parametrize("deaf", [False, True])
-def test_the_filter_drops_our_echoes_and_nothing_else(deaf: bool) -> None:
+def test_the_filter_drops_our_echoes_and_nothing_else(deaf: bool, others: int) -> None:
     netns.make_vni(100, beside=False)
     with wired() as wire:
         ear = wire.channel._monitor
         wire.channel.set_deaf(deaf)
+        wire.channel.set_vxlan(vxlan_and(others))
         wire.ask(ours())
         assert wire.heard(ear) == []
         wire.ask(ours(VTEP3))
@@ -264,6 +273,21 @@ def test_the_filter_drops_our_echoes_and_nothing_else(deaf: bool) -> None:
         assert [what for what, _ in wire.heard(ear)] == ["new", "new"]
 
 
+@pytest.mark.parametrize("others", [0, 99, 199, 200, 499])
+def test_the_filter_passes_what_a_switch_learned(others: int) -> None:
+    """Marked as ours are, on a port that is not a VXLAN device: drivers write it so."""
+    netns.make_vni(100, beside=False)
+    with wired() as wire:
+        ear = wire.channel._monitor
+        wire.channel.set_vxlan(vxlan_and(others))
+        run(f"bridge fdb add {A} dev p100 master extern_learn")
+        assert wire.heard(ear) == [("new", bridge_half("p100"))]
+        wire.ask(ours())
+        assert wire.heard(ear) == []
+        run(f"bridge fdb replace {A} dev p100 master dynamic")
+        assert wire.heard(ear) == [("new", bridge_half("p100"))]
+
+
 def test_the_filter_drops_other_families_neighbours() -> None:
     netns.make_vni(100, beside=False)
     with wired() as wire:
@@ -275,8 +299,10 @@ def test_the_filter_drops_other_families_neighbours() -> None:
 
 
 def test_the_filters_program_is_whole() -> None:
-    for deaf in (False, True):
-        program = bpf.echo_filter(deaf)
+    for deaf, ports in itertools.product(
+        (False, True), (None, *(range(count) for count in (0, 1, 199, 200, 201, 999)))
+    ):
+        program = bpf.echo_filter(deaf, ports)
         assert len(program) % 8 == 0
         for position in range(0, len(program), 8):
             code, true, false = program[position], program[position + 2], program[position + 3]
