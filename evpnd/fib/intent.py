@@ -193,9 +193,14 @@ def _flood(
     return _cut(encode_fdb(entry, message_type, message_flags), _DST_AT, size)
 
 
+def vtep_of(key: bytes) -> bytes:
+    """The VTEP that a flood entry's key names."""
+    return key[_FLOOD_SCOPE_SIZE:]
+
+
 def _describe_flood(key: bytes) -> str:
     _, ifindex, _ = _SCOPE.unpack_from(key)
-    dst = key[_FLOOD_SCOPE_SIZE:]
+    dst = vtep_of(key)
     return f"flooding to {'.'.join(map(str, dst)) if len(dst) == 4 else dst.hex(':', 2)} on device {ifindex}"
 
 

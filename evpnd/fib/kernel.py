@@ -19,7 +19,7 @@ from evpnd.fib.address import Addresses, taken
 from evpnd.fib.channel import Channel, Overrun
 from evpnd.fib.comparison import Comparisons
 from evpnd.fib.discovery import Known, VniDevice, discover, unusable
-from evpnd.fib.intent import refused_keys
+from evpnd.fib.intent import FLOOD, device_of, refused_keys, vtep_of
 from evpnd.fib.inventory import Inventory
 from evpnd.fib.link import Link
 from evpnd.fib.mirror import LocalEntry, Mirror, split_local_key
@@ -129,6 +129,14 @@ class Kernel:
     def failures(self) -> dict[bytes, Failure]:
         """Intents that are desired and not in the kernel, with the reason."""
         return self._reconciler.failures
+
+    def foreign_floods(self) -> dict[int, list[bytes]]:
+        """VXLAN devices with entries in their flood lists that are not evpnd's, and those VTEPs."""
+        found: dict[int, list[bytes]] = {}
+        for key in self._mirror.foreign:
+            if key[0] == FLOOD:
+                found.setdefault(device_of(key), []).append(vtep_of(key))
+        return found
 
     @property
     def desired(self) -> dict[bytes, bytes]:

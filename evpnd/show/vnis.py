@@ -6,7 +6,7 @@ Must not know tables.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from evpnd.bgp.decision import evpn_rank
 from evpnd.bgp.path import Path
@@ -30,6 +30,7 @@ class Vnis:
         instances = self._speaker.instances
         if "vni" in filters:
             vrf_of(self._speaker, filters["vni"])
+        foreign = self._daemon.kernel.foreign_floods()
         rows = []
         for vni, device in sorted(instances.vnis.items()):
             if filters.get("vni", vni) != vni:
@@ -40,7 +41,7 @@ class Vnis:
                 "bridge": device.bridge_name or None,
                 "vtep": ip_text(device.vtep) if device.vtep else None,
                 "problem": device.problem,
-                "warnings": list(device.warnings),
+                "warnings": [*device.warnings, *_foreign(device.name, foreign.get(device.ifindex, ()))],
             }
             vrf = instances.by_vni.get(vni)
             if vrf is not None:
@@ -140,6 +141,13 @@ class Vnis:
                 "peer": path.source.name if path is not None else None,
                 "problem": _vtep_problem(vrf, vtep, key),
             }
+
+
+def _foreign(device: str, vteps: Collection[bytes]) -> Iterator[str]:
+    """What others wrote to a device's flood list, the device's own remote too, is flooded to whatever routes say."""
+    if vteps:
+        text = f"the flood list has entries without evpnd's mark, which stay: {', '.join(map(ip_text, sorted(vteps)))}"
+        yield f"{text}; `bridge fdb del 00:00:00:00:00:00 dev {device} dst ADDRESS self` removes one"
 
 
 def _warnings(vrf: MacVrf, unreached: int) -> Iterator[str]:

@@ -46,6 +46,7 @@ async def test_after_a_restart_a_vtep_that_left_goes_and_the_others_entry_stays(
         kernel.flush()
         await settle(kernel, lambda: fdb("vx100") == {FOREIGN} | ours("10.0.0.2", "10.0.0.3"), "both are there")
     async with watching() as (kernel, _):
+        assert kernel.foreign_floods() == {netns.index("vx100"): [bytes([10, 0, 0, 9])]}
         flood(kernel)
         kernel.flush()
         await settle(kernel, lambda: True, "the route is confirmed")

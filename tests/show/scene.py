@@ -24,7 +24,14 @@ class Scene(Host):
         self.failures: dict[bytes, Failure] = {}
         link = SimpleNamespace(name="pod7")
         self.unusable: dict[str, str] = {}
-        kernel = SimpleNamespace(links={7: link}, failures=self.failures, stats={"desired": 1}, unusable=self.unusable)
+        self.foreign_floods: dict[int, list[bytes]] = {}
+        kernel = SimpleNamespace(
+            links={7: link},
+            failures=self.failures,
+            stats={"desired": 1},
+            unusable=self.unusable,
+            foreign_floods=lambda: self.foreign_floods,
+        )
         peerings = {f"p{number}": SimpleNamespace(rib_in=self.peer(number)) for number in (1, 2)}
         speaker = SimpleNamespace(rib=self.rib, instances=self.instances, peerings=peerings)
         self.daemon: Any = SimpleNamespace(

@@ -49,6 +49,17 @@ def test_macs_without_a_way_to_them_are_not_counted_as_remote(scene: Scene) -> N
     assert [row["kind"] for row in scene.show("mac")] == ["remote", "local", "local"]
 
 
+def test_flood_entries_of_others_are_a_warning(scene: Scene) -> None:
+    scene.vnis(device(100, 10), device(200, 20))
+    scene.foreign_floods[20] = [bytes([10, 0, 0, 9]), bytes([10, 0, 0, 7])]
+    first, second = scene.show("vni")
+    assert first["warnings"] == []
+    assert second["warnings"] == [
+        "the flood list has entries without evpnd's mark, which stay: 10.0.0.7, 10.0.0.9; "
+        "`bridge fdb del 00:00:00:00:00:00 dev vx200 dst ADDRESS self` removes one"
+    ]
+
+
 def test_device_that_can_not_be_used_says_why() -> None:
     scene = Scene()
     scene.unusable["vxlan0"] = "vxlan0 is a single VXLAN device"
