@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -21,12 +20,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from interop import stopping
 from interop.clab import with_delays
 from interop.topology import Topology
 
 _FAILED = re.compile(r'Failed to execute command|level=fatal|FATA|"?failed (?:pre-)?deploy')
-
-
+_ERROR = re.compile(
+    r"(?!.*(?:level=(?:info|debug)|\bINFO\b)).*(?:level=(?:error|fatal)|\bERRO\b|\bFATA\b|[Ff]ailed|Error)"
+)
 _LOCK = Path("/run/lock/evpnd-containerlab")
 
 
@@ -45,16 +46,30 @@ class Deployment:
         self._before: set[str] = set()
         self._turn: IO[str] | None = None
         self._work = Path()
+        self.claimed = False  # and so to be destroyed
+        self.output = ""  # containerlab's, of the last call
 
-    def claim(self) -> None:
-        """Wait for other deployments on this machine: what one leaves behind is told by what was there before."""
-        self._turn = _LOCK.open("w")
-        fcntl.flock(self._turn, fcntl.LOCK_EX)
+    def claim(self, waiting: Callable[[str], None]) -> None:
+        """Wait for other deployments on this machine: what one leaves behind is told by what was there before.
+
+        `waiting` is called with what runs before this one does.
+        """
+        self._turn = _LOCK.open("a+")
+        try:
+            fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._turn.seek(0)
+            waiting(self._turn.read() or "another topology")
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+        self._turn.truncate(0)
+        self._turn.write(f"{self._topology.name}, run by process {os.getpid()}")
+        self._turn.flush()
         if self._containers():
             told = f"sudo containerlab destroy --cleanup -t {self._file}"
             raise DeploymentError(f"{self._topology.name} is deployed already (clab-{self._topology.name}-*): {told}")
-        self._work = Path(tempfile.mkdtemp(prefix="evpnd-containerlab-"))  # takes what containerlab writes
         self._before = self._traces()
+        self._work = Path(tempfile.mkdtemp(prefix="evpnd-containerlab-"))  # takes what containerlab writes
+        self.claimed = True
 
     def deploy(self, delay: int = 0) -> None:
         """All nodes; those with a daemon `delay` seconds apart."""
@@ -62,7 +77,7 @@ class Deployment:
         output = self._run([self._containerlab, "deploy", "-t", str(file.resolve())])
         self._namespaces = set(self._network_namespaces())
         if _FAILED.search(output):
-            raise DeploymentError(output)
+            raise DeploymentError(errors(output))
 
     def _delayed(self, delay: int) -> Path:
         """The description with its daemons' nodes started that many seconds apart; JSON is YAML, too."""
@@ -74,41 +89,29 @@ class Deployment:
 
     def destroy(self) -> list[str]:
         """Take it down, whatever state it is in; what is left after that."""
-        with _undisturbed():
+        with stopping.undisturbed():
+            failed = []
             try:
                 self._run([self._containerlab, "destroy", "--cleanup", "-t", str(self._file.resolve())])
             except DeploymentError as error:
-                print(f"  containerlab destroy failed:\n{error}", flush=True)
+                failed = [str(error)]
             left = self._left()
             # What containerlab doesn't take away when a deployment was broken off, and its copy of the description.
             for container in self._containers():
                 subprocess.run(["docker", "rm", "-f", container], capture_output=True)
-            (self._file.parent / f".{self._file.name}.bak").unlink(missing_ok=True)
+            forget(self._topology.name, self._file)
             shutil.rmtree(self._work, ignore_errors=True)
             if self._turn is not None:
                 self._turn.close()
-        return left
+        return [*failed, *left]
 
     def _run(self, command: Sequence[str]) -> str:
-        """containerlab, in a session of its own: Ctrl-C is for this program, which then takes the lab down."""
-        with subprocess.Popen(
-            command,
-            cwd=self._work,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            try:
-                output, _ = process.communicate()
-            except BaseException:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                raise
-        if process.returncode:
-            raise DeploymentError(f"{' '.join(command)}\n{output}")
+        status, output = stopping.run(
+            command, cwd=self._work, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self.output = output
+        if status:
+            raise DeploymentError(f"{' '.join(command)}: exit status {status}\n{errors(output)}")
         return output
 
     def _containers(self) -> list[str]:
@@ -157,19 +160,23 @@ class Deployment:
         return found
 
 
+def forget(name: str, file: Path) -> None:
+    """Remove what containerlab has written beside its own directory, when it wasn't there to do so itself."""
+    (file.parent / f".{file.name}.bak").unlink(missing_ok=True)
+    Path(f"/etc/ssh/ssh_config.d/clab-{name}.conf").unlink(missing_ok=True)
+    hosts = Path("/etc/hosts")
+    text = hosts.read_text() if hosts.exists() else ""
+    without = re.sub(rf"(?ms)^#+ CLAB-{re.escape(name)}-START #+$.*?^#+ CLAB-{re.escape(name)}-END #+$\n?", "", text)
+    if without != text:
+        hosts.write_text(without)
+
+
+def errors(output: str) -> str:
+    """The lines that tell what went wrong; without such ones, the last."""
+    lines = output.splitlines()
+    found = list(dict.fromkeys(line for line in lines if _ERROR.match(line)))
+    return "\n".join((found or lines)[-10:])
+
+
 def _lines(command: Sequence[str]) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C doesn't break off the clearing up."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before: list[tuple[signal.Signals, Callable[..., object] | int | None]] = [
-        (number, signal.signal(number, signal.SIG_IGN)) for number in signals
-    ]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
