@@ -162,6 +162,10 @@ class Namespaces(Place):
             self._holder.stdout.close()
 
 
+class UnreachableError(RuntimeError):
+    """Docker can't be asked, so nothing is known of its containers."""
+
+
 class DockerContainer(Place):
     """A running container, entered by its first process, so that its image needs no tools for that."""
 
@@ -173,7 +177,12 @@ class DockerContainer(Place):
 
     def wait_started(self) -> None:
         asked = ["docker", "inspect", "-f", "{{.State.Pid}} {{.State.Status}}", self.container]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+        try:
+            done = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+        except FileNotFoundError as error:
+            raise UnreachableError("Docker is not installed here") from error
+        if done.returncode and "no such object" not in done.stderr.lower():
+            raise UnreachableError(f"Docker does not answer: {done.stderr.strip()}")
         pid, _, state = done.stdout.strip().partition(" ")
         if done.returncode or state != "running":
             raise RuntimeError(f"{self.name}: expected a running container {self.container}, seen {state or 'none'}")

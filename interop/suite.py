@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import linecache
+import os
+import shlex
 import sys
 import time
 import traceback
@@ -19,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interop.clab import DescriptionError, load
+from interop.container import UnreachableError
 from interop.lab import Lab
 
 Check = Callable[[Lab], None]
@@ -76,8 +79,12 @@ class Suite:
     def main(self, file: str) -> None:
         """Check the deployed lab of the topology beside `file`, and exit."""
         directory = Path(file).resolve().parent
+        if os.geteuid() != 0:  # the group docker may ask Docker, but not enter a node
+            sys.exit(f"checks enter the nodes' network namespaces, and that needs root: sudo {shlex.quote(file)}")
         try:
             lab = Lab.deployed(load(directory))
+        except UnreachableError as error:
+            sys.exit(f"{error}\nexpected a running Docker Engine that this user may call")
         except (DescriptionError, RuntimeError) as error:
             sys.exit(
                 f"{error}\nexpected a running lab: sudo containerlab deploy -t {directory}/{directory.name}.clab.yml"
