@@ -7,13 +7,12 @@ so that `check` and `decode` start fast and work where the daemon could not. Mus
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args, get_type_hints
 
-from evpnd import __version__
+from evpnd import __version__, output
 from evpnd.config import DEFAULT_PATH, Config, LogConfig
 from evpnd.errors import ConfigError, EvpndError
 
@@ -22,6 +21,10 @@ PROG = "evpnd"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
+    return output.run(PROG, lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -29,12 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for error in exc.errors:
             print(error, file=sys.stderr)
         return 1
+    except output.OutputError:
+        raise
     except EvpndError as exc:
         print(f"{PROG}: {exc}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         return 130
     return status
@@ -100,8 +102,11 @@ def _check(options: argparse.Namespace) -> int:
 
     config = loader.load(options.file)
     bgp, vnis = config.bgp, len(config.evpn.vnis)
-    print(f"{options.file}: good: AS {bgp.asn}, router id {bgp.router_id}, {_count(len(bgp.peers), 'peer')}, ", end="")
-    print(f"{_count(vnis, 'VNI')} with settings, from {_count(len(config.files), 'file')}")
+    with output.written(sys.stdout):
+        print(
+            f"{options.file}: good: AS {bgp.asn}, router id {bgp.router_id}, {_count(len(bgp.peers), 'peer')}, "
+            f"{_count(vnis, 'VNI')} with settings, from {_count(len(config.files), 'file')}"
+        )
     return 0
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 
-from evpnd import __version__
+from evpnd import __version__, output
 from evpnd.client import ask
 from evpnd.config import DEFAULT_SOCKET
 from evpnd.errors import EvpndError
@@ -27,6 +26,10 @@ _VERBS = {"show": "print what the daemon knows", "clear": "end sessions and star
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
+    return output.run(PROG, lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parsed, unknown = build_parser().parse_known_args(arguments)
     options = vars(parsed)
     if unknown:  # with the usage of the command, not that of evpnctl
@@ -35,12 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = options["command"]
     try:
         result = ask(options.get("socket", DEFAULT_SOCKET), command, filters)
-        _print(command, result, as_json=options.get("json", False), wide=options.get("wide", False))
+        with output.written(sys.stdout):
+            _print(command, result, as_json=options.get("json", False), wide=options.get("wide", False))
+    except output.OutputError:
+        raise
     except EvpndError as exc:
         print(f"{PROG}: {exc}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
     return 0
@@ -126,7 +130,6 @@ def _print(command: str, result: object, *, as_json: bool, wide: bool) -> None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() and not wide else None
         for line in render(VIEWS[command], result, width):
             print(line)
-    sys.stdout.flush()
 
 
 def _print_json(result: object) -> None:

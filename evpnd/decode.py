@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TextIO
 
+from evpnd import output
 from evpnd import pcap as captures
 from evpnd.bgp import capability
 from evpnd.bgp.attributes import AttributeCache
@@ -210,17 +211,21 @@ def run(hex: str | None, pcap: str | None, file: TextIO, out: TextIO) -> int:
     try:
         failed = False
         for shown in _chosen(hex, pcap, file):
-            out.write(json.dumps(shown) + "\n")
-            out.flush()
+            _write(out, shown)
             failed = failed or "error" in shown or "errors" in shown
     except BrokenPipeError:
         return 1  # nobody reads any more
     except (OSError, ValueError) as error:
         source = pcap if pcap is not None else "standard input"
         problem = error.strerror if isinstance(error, OSError) else error
-        out.write(json.dumps({"type": "error", "error": {"message": f"{source}: {problem}"}}) + "\n")
+        _write(out, {"type": "error", "error": {"message": f"{source}: {problem}"}})
         return 1
     return int(failed)
+
+
+def _write(out: TextIO, shown: Json) -> None:
+    with output.written(out):
+        out.write(json.dumps(shown) + "\n")
 
 
 def _chosen(hex: str | None, pcap: str | None, file: TextIO) -> Iterator[Json]:

@@ -154,6 +154,18 @@ async def test_a_reader_that_has_seen_enough(daemon: Path) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("words", [("show", "routes"), ("show", "routes", "--json"), ("show", "peers")])
+async def test_a_disk_that_is_full(daemon: Path, words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "evpnd.ctl", "--socket", str(daemon), *words),
+            stdout=full,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        error = (await process.communicate())[1]
+    assert (process.returncode, error) == (1, b"evpnctl: standard output: no space left on device\n")
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 
-from evpnd import __version__
+from evpnd import __version__, output
 from evpnd.demo.fabric import BLUE, RED, ZERO_MAC, Fabric, Host, Speaker, move, prepare_move
 from evpnd.demo.namespaces import NotPossible, become_able
 from evpnd.demo.ping import Pinger, ping
@@ -53,18 +53,25 @@ class Screen:
         clock = f"{time.monotonic() - self._begin:5.1f} s"
         margin = len(clock) + 2
         lines = textwrap.wrap(text, max(self.width - margin, 20))
-        print(f"{self._paint('2', clock)}  ", ("\n" + " " * margin).join(lines), sep="", flush=True)
+        self._print(f"{self._paint('2', clock)}  " + ("\n" + " " * margin).join(lines))
 
-    def shell(self, where: str, command: str, output: str) -> None:
+    def shell(self, where: str, command: str, printed: str) -> None:
         """A command and its output, as on a terminal of `where`."""
-        print(f"\n{self._paint('1', f'{where}# {command}')}\n{output.rstrip()}", flush=True)
+        self._print(f"\n{self._paint('1', f'{where}# {command}')}\n{printed.rstrip()}")
 
     def listing(self, title: str, rows: Iterable[str]) -> None:
         """What was read without a command."""
-        print(f"\n{self._paint('1', title)}", *rows, sep="\n", flush=True)
+        self._print(f"\n{self._paint('1', title)}", *rows)
+
+    def title(self) -> None:
+        self._print(f"evpnd {__version__}: real BGP sessions, the real kernel, in network namespaces\n\n{PICTURE}")
 
     def blank(self) -> None:
-        print(flush=True)
+        self._print("")
+
+    def _print(self, *lines: str) -> None:
+        with output.written(sys.stdout):
+            print(*lines, sep="\n")
 
 
 def main() -> int:
@@ -112,7 +119,7 @@ def _last_words(speaker: Speaker) -> str:
 
 def tell(fabric: Fabric, screen: Screen) -> None:
     """The story."""
-    print(f"evpnd {__version__}: real BGP sessions, the real kernel, in network namespaces\n\n{PICTURE}", flush=True)
+    screen.title()
     screen.say("namespaces, bridges, VXLAN devices and pods are there; starting evpnd")
     fabric.start()
     _converge(fabric, screen)
