@@ -137,9 +137,13 @@ def octets_of(text: str) -> bytes:
 
 
 def decode_capture(data: bytes) -> Iterator[Json]:
-    """The messages in a capture file, with time and addresses; ValueError when it is no capture."""
+    """The messages in a capture file, with time and addresses; ValueError when it is no capture.
+
+    Of a capture that was cut off it gives all that can be read, and then raises that (captures.CutOff).
+    """
     connections: dict[frozenset[tuple[bytes, int]], _Connection] = {}
-    for chunk in captures.read_streams(data):
+    cut: list[captures.CutOff] = []
+    for chunk in captures.until_cut(captures.read_streams(data), cut):
         connection = connections.setdefault(frozenset((chunk.source, chunk.destination)), _Connection())
         for shown in connection.feed(chunk):
             yield {**shown, "time": round(chunk.time_s, 6)} | _ends(chunk.source, chunk.destination)
@@ -147,6 +151,8 @@ def decode_capture(data: bytes) -> Iterator[Json]:
         for (source, destination), decoder in connection.directions.items():
             for shown in decoder.end():
                 yield shown | _ends(source, destination)
+    if cut:
+        raise cut[0]
 
 
 class _Connection:

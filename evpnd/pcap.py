@@ -1,8 +1,8 @@
 """Capture files: pcap and pcapng to packets, packets to the octets of TCP streams on port 179.
 
 Owns the file formats, the headers down to TCP, and putting segments in order. It does not know BGP messages, and reads
-nothing but bytes that it is given. What is no TCP on the port, or too short to tell, is passed over; only a file that
-is no capture is refused (ValueError).
+nothing but bytes that it is given. What is no TCP on the port, or too short to tell, is passed over. A file that is no
+capture is refused (ValueError); one that was cut off or is damaged is read as far as it goes (CutOff at the end).
 
 draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng; RFC 9293 section 3.4 for sequence numbers.
 """
@@ -11,14 +11,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 BGP_PORT = 179
 MAGICS = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x0a\x0d\x0d\x0a")
 
+Item = TypeVar("Item")
+
 _FIN, _SYN, _RST = 0x01, 0x02, 0x04
 _SEQUENCES = 1 << 32
 _WAITING_MAX = 1 << 20  # octets kept behind a gap before the gap is given up on
+
+
+class CutOff(ValueError):
+    """The file does not end where a packet or block does; all before that place was given out."""
 
 
 class Packet(NamedTuple):
@@ -50,9 +56,10 @@ class Chunk(NamedTuple):
 
 
 def read_streams(data: bytes, port: int = BGP_PORT) -> Iterator[Chunk]:
-    """The TCP octets to and from `port` in a capture file, put in order by direction."""
+    """The TCP octets to and from `port` in a capture file, put in order by direction; in the end perhaps CutOff."""
     streams: dict[tuple[tuple[bytes, int], tuple[bytes, int]], _Stream] = {}
-    for packet in read_packets(data):
+    cut: list[CutOff] = []
+    for packet in until_cut(read_packets(data), cut):
         segment = read_segment(packet)
         if segment is None or port not in (segment.source[1], segment.destination[1]):
             continue
@@ -63,10 +70,20 @@ def read_streams(data: bytes, port: int = BGP_PORT) -> Iterator[Chunk]:
     for (source, destination), stream in streams.items():
         for octets, fresh in stream.rest():
             yield Chunk(source, destination, stream.time_s, octets, fresh)
+    if cut:
+        raise cut[0]
+
+
+def until_cut(items: Iterator[Item], cut: list[CutOff]) -> Iterator[Item]:
+    """The items up to a CutOff, which goes to `cut`, so that what was begun before it can be finished."""
+    try:
+        yield from items
+    except CutOff as error:
+        cut.append(error)
 
 
 def read_packets(data: bytes) -> Iterator[Packet]:
-    """The packets of a pcap or pcapng file, in the order of the file; a cut-off end is passed over."""
+    """The packets of a pcap or pcapng file, in the order of the file; CutOff when it ends within one."""
     if data[:4] == MAGICS[4]:
         return _read_pcapng(data)
     if data[:4] in MAGICS and len(data) >= 24:
@@ -80,11 +97,13 @@ def _read_pcap(data: bytes) -> Iterator[Packet]:
     link_type = struct.unpack_from(order + "I", data, 20)[0] & 0xFFFF
     header = struct.Struct(order + "IIII")
     at = 24
-    while at + header.size <= len(data):
+    while at < len(data):
+        if at + header.size > len(data):
+            raise _cut_off(data, at, "packet", header.size)
         seconds, part, captured, _ = header.unpack_from(data, at)
         at += header.size
         if at + captured > len(data):
-            return
+            raise _cut_off(data, at - header.size, "packet", header.size + captured)
         yield Packet(link_type, seconds + part * fraction, data[at : at + captured])
         at += captured
 
@@ -93,19 +112,27 @@ def _read_pcapng(data: bytes) -> Iterator[Packet]:
     order = "<"
     interfaces: list[tuple[int, float]] = []  # link type, seconds a tick
     at = 0
-    while at + 12 <= len(data):
+    while at < len(data):
+        if at + 12 > len(data):
+            raise _cut_off(data, at, "block", 12)
         if data[at : at + 4] == MAGICS[4]:
             order = "<" if data[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a" else ">"
             interfaces = []
         kind, length = struct.unpack_from(order + "II", data, at)
-        if length < 12 or length % 4 or at + length > len(data):
-            return
+        if length < 12 or length % 4:
+            raise CutOff(f"the block at octet {at} says that it has {length} octets, which none can have")
+        if at + length > len(data):
+            raise _cut_off(data, at, "block", length)
         body = data[at + 8 : at + length - 4]
         if kind == 1 and len(body) >= 8:
             interfaces.append((struct.unpack_from(order + "H", body)[0], _tick(body[8:], order)))
         elif (packet := _block_packet(kind, body, order, interfaces)) is not None:
             yield packet
         at += length
+
+
+def _cut_off(data: bytes, at: int, what: str, wanted: int) -> CutOff:
+    return CutOff(f"cut off: the {what} at octet {at} ends after {len(data) - at} of {wanted} octets")
 
 
 def _block_packet(kind: int, body: bytes, order: str, interfaces: list[tuple[int, float]]) -> Packet | None:

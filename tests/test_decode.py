@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,19 @@ def test_a_capture_that_begins_in_a_message(tmp_path: Path) -> None:
     status, shown = run(pcap=capture(tmp_path / "late.pcap", (0, UPDATE[25:]), (0, UPDATE), (1, KEEPALIVE)))
     assert status == 0
     assert [one["type"] for one in shown] == ["update", "keepalive"]
+
+
+def test_a_capture_that_was_cut_off(tmp_path: Path) -> None:
+    path = Path(capture(tmp_path / "whole.pcap", (0, KEEPALIVE), (0, UPDATE[:30]), (1, KEEPALIVE)))
+    path.write_bytes(path.read_bytes()[:-1])
+    status, shown = run(pcap=str(path))
+    assert status == 1
+    assert [one["type"] for one in shown] == ["keepalive", "error", "error"]
+    assert "the octets end after 30" in shown[1]["error"]["message"]
+    assert shown[2].keys() == {"type", "error"}
+    assert re.fullmatch(
+        rf"{path}: cut off: the packet at octet \d+ ends after 88 of 89 octets", shown[2]["error"]["message"]
+    )
 
 
 def test_run_on_hex() -> None:

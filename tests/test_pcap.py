@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 import tempfile
@@ -157,11 +158,32 @@ def test_what_is_no_capture(data: bytes) -> None:
 
 
 @given(st.sampled_from((PcapWriter, PcapNgWriter)), st.data())
-def test_damaged_files_raise_nothing(writer: type, data: st.DataObject) -> None:
+def test_damaged_files_raise_nothing_else(writer: type, data: st.DataObject) -> None:
     file = bytearray(capture([packet(b"hello", 1), packet(b"world", 6)], writer))
     for _ in range(data.draw(st.integers(1, 5))):
         file[data.draw(st.integers(4, len(file) - 1))] = data.draw(st.integers(0, 255))
-    list(pcap.read_streams(bytes(file[: data.draw(st.integers(24, len(file)))])))
+    with contextlib.suppress(pcap.CutOff):
+        list(pcap.read_streams(bytes(file[: data.draw(st.integers(24, len(file)))])))
+
+
+@pytest.mark.parametrize("writer", [PcapWriter, PcapNgWriter])
+def test_a_file_that_was_cut_off_says_so_after_what_it_holds(writer: type) -> None:
+    one = capture([packet(b"hello", 1)], writer)
+    file = capture([packet(b"hello", 1), packet(b"hole", 90)], writer)
+    assert file.startswith(one) and joined(file) == b"hellohole"
+    for end in range(len(one) + 1, len(file)):
+        chunks: list[bytes] = []
+        with pytest.raises(pcap.CutOff, match=f"at octet {len(one)} ends after {end - len(one)} of "):
+            chunks.extend(chunk.data for chunk in pcap.read_streams(file[:end]))
+        assert chunks == [b"hello"]
+    assert joined(one) == b"hello"
+
+
+def test_a_block_of_an_impossible_length() -> None:
+    file = capture([packet(b"hello", 1)], PcapNgWriter)
+    for length in (0, 8, 13):
+        with pytest.raises(pcap.CutOff, match=f"octet {len(file)} says that it has {length} octets"):
+            list(pcap.read_streams(file + struct.pack("<III", 6, length, 0)))
 
 
 @given(st.integers(0, 300), st.binary(max_size=120))
