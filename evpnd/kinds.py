@@ -196,6 +196,8 @@ def address(*, unspecified: bool = False) -> Kind:
         found = _address(str(value))
         if found is None:
             raise ValueError(f"{shown(value)} is no address")
+        if found.version == 6 and found.ipv4_mapped:
+            raise ValueError(f'{shown(value)} is IPv4-mapped (RFC 4291 section 2.5.5.2), write "{found.ipv4_mapped}"')
         if found.is_multicast or (found.is_unspecified and not unspecified):
             raise ValueError(f"{shown(value)} is no host's address")
         if found.is_link_local and found.version == 6:
