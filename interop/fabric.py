@@ -119,19 +119,29 @@ def gobgp_config(speaker: Speaker) -> dict[str, str]:
 
 
 def exabgp_config(speaker: Speaker) -> dict[str, str]:
-    """Settings and `extra` hold more lines of each neighbor's section. What it hears is in /tmp/heard.json."""
-    parts = ["process heard {\n  run /bin/sh /etc/exabgp/heard.sh;\n  encoder json;\n}\n"]
+    """Settings and `extra` hold more lines of each neighbor's section. What it hears is in /tmp/heard.json; what is
+    appended to /tmp/orders it does (its API)."""
+    parts = [
+        f"process {name} {{\n  run /bin/sh /etc/exabgp/{name}.sh;\n  encoder json;\n}}\n"
+        for name in ("heard", "orders")
+    ]
     for peer in speaker.neighbors:
         parts.append(
             f"neighbor {peer.address} {{\n  router-id {speaker.address};\n  local-address {speaker.address};\n"
             f"  local-as {speaker.asn};\n  peer-as {peer.asn};\n  hold-time 9;\n"
             "  family { ipv4 unicast; l2vpn evpn; }\n"
-            f"  api {{ processes [ heard ]; neighbor-changes; receive {{ parsed; update; }} }}\n"
+            "  api { processes [ heard ]; neighbor-changes; receive { parsed; update; } }\n"
+            "  api orders { processes [ orders ]; }\n"
             f"{' '.join(peer.settings)}\n{speaker.extra}\n}}\n"
         )
     # A helper that closes its standard output is dead to ExaBGP.
     heard = 'while read -r line; do printf "%s\\n" "$line" >>/tmp/heard.json; done\n'
-    return {"/etc/exabgp/exabgp.conf": "".join(parts), "/etc/exabgp/heard.sh": heard}
+    orders = ": >/tmp/orders; exec tail -n 0 -f /tmp/orders\n"
+    return {
+        "/etc/exabgp/exabgp.conf": "".join(parts),
+        "/etc/exabgp/heard.sh": heard,
+        "/etc/exabgp/orders.sh": orders,
+    }
 
 
 def openbgpd_config(speaker: Speaker) -> dict[str, str]:

@@ -10,6 +10,8 @@ from interop import capture, checks, clab, fabric, matrix
 from interop.lab import Lab
 from interop.vtep_tests import HERE, VtepTests
 
+pytestmark = pytest.mark.peers("bird")
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:

@@ -15,7 +15,9 @@ from interop import capture, checks, fabric, matrix
 from interop.fabric import ASN, Neighbor, Speaker, pod_mac, vtep_address
 from interop.kinds import Exabgp
 from interop.lab import Lab
-from interop.vtep_tests import HERE
+from interop.vtep_tests import HERE, evpnd_of
+
+pytestmark = pytest.mark.peers("exabgp")
 
 EXABGP = vtep_address(9)
 MAC = "02:cc:00:00:00:01"
@@ -38,7 +40,16 @@ def announcements() -> str:
     pmsi = b"\0\6" + (100).to_bytes(3, "big") + address  # ingress replication (RFC 6514 section 5)
     tunnel = f"attribute [ 0x16 0xc0 0x{pmsi.hex()} ];"
     routes = announcement("203.0.113.1/32", 2, mac_ip) + announcement("203.0.113.2/32", 3, multicast, tunnel)
-    return f"  static {{\n{routes}  }}"
+    return f"  static {{\n{routes}{other_types()}  }}"
+
+
+def other_types() -> str:
+    """Types 1, 4 (RFC 7432 sections 7.1, 7.4) and 5 (RFC 9136 section 3.1), as octets after the RD."""
+    address, esi, label = socket.inet_aton(EXABGP), bytes(range(10)), (5000).to_bytes(3, "big")
+    discovery = announcement("203.0.113.3/32", 1, esi + bytes(4) + label)
+    segment = announcement("203.0.113.4/32", 4, esi + b"\x20" + address)
+    prefix = bytes(10) + bytes(4) + b"\x10" + socket.inet_aton("10.10.0.0") + bytes(4) + label
+    return discovery + segment + announcement("203.0.113.5/32", 5, prefix)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +67,7 @@ def heard(lab: Lab, what: str) -> list[dict[str, Any]]:
     """EVPN routes that ExaBGP has read from evpnd: "announce" or "withdraw"."""
     node = lab["exabgp"]
     assert isinstance(node, Exabgp)
-    updates = [event["neighbor"].get("message", {}).get("update", {}) for event in node.heard()]
+    updates = [event.get("neighbor", {}).get("message", {}).get("update", {}) for event in node.heard()]
     families = [update.get(what, {}).get("l2vpn evpn", {}) for update in updates]
     found: list[dict[str, Any]] = []
     for family in families:
@@ -73,8 +84,18 @@ def test_types_2_and_3_from_exabgp_are_in_the_kernel(lab: Lab) -> None:
     lab.wait(lambda: node.kernel_macs(checks.DEVICE).get(MAC) == EXABGP, 10, "MAC")
 
 
+@pytest.mark.feature(matrix.OTHER_TYPES)
+def test_other_types_are_kept_and_harm_nobody(lab: Lab) -> None:
+    node = evpnd_of(lab)
+    lab.wait(lambda: node.established(EXABGP), 20, "session")
+    kept = {"1": 1, "2": 1, "3": 1, "4": 1, "5": 1}
+    lab.wait(lambda: node.show(f"peer {EXABGP}")["routes_by_type"] == kept, 10, "one route of each type")
+    assert node.established(EXABGP)
+
+
 @pytest.mark.feature(matrix.SENT)
 def test_exabgp_reads_types_2_and_3(lab: Lab) -> None:
+    lab.wait(lambda: lab.vtep(1).established(EXABGP), 20, "session")
     lab["pod1"].run("ping -c 1 -W 1 192.168.100.200 || :")
     lab.wait(lambda: {route["code"] for route in heard(lab, "announce")} == {2, 3}, 10, "types 2 and 3 in ExaBGP")
     macs = [route for route in heard(lab, "announce") if route["code"] == 2]
@@ -100,5 +121,29 @@ def test_exabgp_restarts(lab: Lab) -> None:
 
 
 def test_z_tshark_finds_nothing_malformed(lab: Lab) -> None:
+    test_exabgp_reads_types_2_and_3(lab)  # so that enough is said when alone
+    test_exabgp_reads_a_withdrawal(lab)
     assert capture.updates(lab["switch"], HERE) >= 3
     assert capture.faults(lab["switch"], HERE) == []
+
+
+@pytest.mark.feature(matrix.REFLECTS)
+def test_exabgp_and_evpnd_through_evpnd_as_reflector() -> None:
+    reflector = vtep_address(8)
+    families = ('families = ["l2vpn-evpn", "ipv4-unicast"]',)
+    host = fabric.vtep("evpnd", Speaker(HERE, ASN, (Neighbor(reflector, ASN),)))
+    exabgp = fabric.speaker_only(
+        "exabgp", Speaker(EXABGP, ASN, (Neighbor(reflector, ASN),), vnis=(), extra=announcements())
+    )
+    clients = (Neighbor(HERE, ASN, client=True), Neighbor(EXABGP, ASN, client=True, settings=families))
+    middle = fabric.speaker_only("evpnd", Speaker(reflector, ASN, clients, vnis=()))
+    with Lab(fabric.segment("reflected", [("host1", host)], [("reflector", middle), ("exabgp", exabgp)])) as lab:
+        node = lab.vtep(1)
+        lab.wait(lambda: node.kernel_floods(checks.DEVICE) == {EXABGP}, 20, "ExaBGP's type 3 in host1's kernel")
+        lab.wait(lambda: node.kernel_macs(checks.DEVICE).get(MAC) == EXABGP, 10, "ExaBGP's type 2 in host1's kernel")
+        wanted = {(2, f"{HERE}:100"), (3, f"{HERE}:100")}
+        lab.wait(
+            lambda: {(route["code"], route["rd"]) for route in heard(lab, "announce")} >= wanted,
+            10,
+            "host1's types 2 and 3 in ExaBGP",
+        )

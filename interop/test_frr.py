@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop import capture, checks, clab, fabric, matrix
+from interop import capture, checks, clab, fabric, matrix, networks
 from interop.fabric import ASN, Neighbor, Speaker, pod_mac, vtep_address
 from interop.kinds import Frr
 from interop.lab import Lab
@@ -42,6 +42,13 @@ class TestFrr(VtepTests):
     @staticmethod
     def _rd_number(lab: Lab) -> str:
         return str(evpnd_of(lab).show("vni")[0]["rd"]).rpartition(":")[2]
+
+    @pytest.mark.feature(matrix.ISOLATION)
+    def test_nothing_of_one_vni_arrives_in_the_other(self, lab: Lab) -> None:
+        checks.sessions(lab)
+        vnis = networks.two_hosts()  # as evpnd-frr has them
+        networks.joined(lab, *vnis)
+        networks.apart(lab, *vnis)
 
     def test_frr_resets_the_session(self, lab: Lab) -> None:
         frr = frr_of(lab)
@@ -88,6 +95,7 @@ def test_external_sessions_with_password_and_ttl_security() -> None:
         assert capture.faults(lab["switch"], HERE) == []
 
 
+@pytest.mark.peers("frr8", "frr")
 @pytest.mark.feature(matrix.REFLECTS)
 def test_two_frrs_of_different_age_through_evpnd_as_reflector() -> None:
     with Lab(fabric.reflected("frr8", "frr", "evpnd")) as lab:

@@ -17,6 +17,7 @@ from interop.vtep_tests import HERE, evpnd_of
 
 GOBGP = vtep_address(9)
 VERSIONS = ["gobgp3", "gobgp"]
+VNIS = networks.two_hosts()  # as evpnd-gobgp-rr has them
 
 
 def gobgp_of(lab: Lab) -> Gobgp:
@@ -59,6 +60,8 @@ class TestReflector:
 
     @pytest.mark.feature(matrix.WITHDRAWAL)
     def test_a_mac_that_vanishes_is_withdrawn_through_it(self, reflector_lab: Lab) -> None:
+        self.sessions(reflector_lab)
+        checks.joined(reflector_lab)
         reflector_lab.vtep(1).run("ip link set eth2 down")
         checks.no_remote_mac(reflector_lab, 2, pod_mac(1))
         reflector_lab.vtep(1).run("ip link set eth2 up")
@@ -86,13 +89,26 @@ class TestReflector:
         self.sessions(reflector_lab)
         checks.joined(reflector_lab)
 
+    @pytest.mark.feature(matrix.SESSION)
     def test_sessions_flap(self, reflector_lab: Lab) -> None:
         for _ in range(2):
             evpnd_of(reflector_lab).run(f"evpnctl clear peer {GOBGP}")
             self.sessions(reflector_lab)
         checks.joined(reflector_lab)
 
-    def test_gobgp_asks_for_all_routes_again(self, reflector_lab: Lab) -> None:
+    @pytest.mark.feature(matrix.ISOLATION)
+    def test_nothing_of_one_vni_arrives_in_the_other(self, reflector_lab: Lab) -> None:
+        self.sessions(reflector_lab)
+        networks.joined(reflector_lab, *VNIS)
+        networks.apart(reflector_lab, *VNIS)
+
+    @pytest.mark.feature(matrix.NO_LOSS)
+    def test_evpnd_is_killed_and_no_packet_is_lost(self, reflector_lab: Lab) -> None:
+        self.sessions(reflector_lab)
+        networks.joined(reflector_lab, *VNIS)
+        networks.survives_kill(reflector_lab, "host1", (GOBGP,), *VNIS)
+
+    def test_soft_resets_of_gobgp_harm_nobody(self, reflector_lab: Lab) -> None:
         gobgp = gobgp_of(reflector_lab)
         up = evpnd_of(reflector_lab).show("peers")[0]["uptime_s"]
         for way in ("softresetin", "softresetout", "softreset"):
@@ -101,6 +117,7 @@ class TestReflector:
         assert evpnd_of(reflector_lab).show("peers")[0]["uptime_s"] >= up
 
     def test_z_tshark_finds_nothing_malformed(self, reflector_lab: Lab) -> None:
+        self.test_a_mac_that_vanishes_is_withdrawn_through_it(reflector_lab)  # so that enough is said when alone
         assert capture.updates(reflector_lab["switch"], HERE) > 3
         assert capture.faults(reflector_lab["switch"], HERE) == []
 
@@ -155,11 +172,8 @@ class TestWire:
             "ping -c 1 -W 1 192.168.100.200 || :"
         )  # nobody's address: the question alone shows the pod
         gobgp = gobgp_of(wire_lab)
-
-        def types() -> set[int]:
-            return {path["nlri"]["type"] for path in gobgp.routes() if str(path["nlri"]["value"]).count(HERE)}
-
-        wire_lab.wait(lambda: types() == {2, 3}, 10, "evpnd's types 2 and 3 in GoBGP")
+        wire_lab.wait(lambda: wire_lab.vtep(1).established(GOBGP), 20, "session")
+        wire_lab.wait(lambda: types_of(gobgp, HERE) == {2, 3}, 10, "evpnd's types 2 and 3 in GoBGP")
         wanted = [path for path in gobgp.routes() if path["nlri"]["value"].get("mac") == pod_mac(1)]
         assert wanted and wanted[0]["nlri"]["value"]["labels"] == [100], wanted
         assert f"{ASN}:100" in str(wanted[0]["attrs"])
@@ -173,5 +187,33 @@ class TestWire:
         wire_lab.wait(lambda: len(gobgp.routes()) >= 2, 10, "evpnd's routes in GoBGP again")
 
     def test_z_tshark_finds_nothing_malformed(self, wire_lab: Lab) -> None:
+        self.test_gobgp_reads_what_evpnd_says(wire_lab)  # so that enough is said when alone
         assert capture.updates(wire_lab["switch"], HERE) >= 1
         assert capture.faults(wire_lab["switch"], HERE) == []
+
+
+@pytest.mark.feature(matrix.REFLECTS)
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_gobgp_and_evpnd_through_evpnd_as_reflector(kind: str) -> None:
+    reflector = vtep_address(8)
+    host = fabric.vtep("evpnd", Speaker(HERE, ASN, (Neighbor(reflector, ASN),)))
+    gobgp = fabric.speaker_only(kind, Speaker(GOBGP, ASN, (Neighbor(reflector, ASN),), vnis=()))
+    clients = tuple(Neighbor(address, ASN, client=True) for address in (HERE, GOBGP))
+    middle = fabric.speaker_only("evpnd", Speaker(reflector, ASN, clients, vnis=()))
+    with Lab(fabric.segment("reflected", [("host1", host)], [("reflector", middle), ("gobgp", gobgp)])) as lab:
+        mac, common = "02:aa:00:00:00:01", f"rd {GOBGP}:100 rt {ASN}:100 encap vxlan"
+        speaker, node = gobgp_of(lab), lab.vtep(1)
+        lab.wait(lambda: speaker.established(reflector), 20, "GoBGP: session with the reflector")
+        for route in (
+            f"multicast {GOBGP} etag 0 {common} pmsi ingress-repl 100 {GOBGP}",
+            f"macadv {mac} 0.0.0.0 etag 0 label 100 {common}",
+        ):
+            speaker.run(f"gobgp global rib add -a evpn {route}")
+        lab.wait(lambda: node.kernel_floods(checks.DEVICE) == {GOBGP}, 20, "GoBGP's type 3 in host1's kernel")
+        lab.wait(lambda: node.kernel_macs(checks.DEVICE).get(mac) == GOBGP, 10, "GoBGP's type 2 in host1's kernel")
+        lab.wait(lambda: {2, 3} == types_of(speaker, HERE), 20, "host1's types 2 and 3 in GoBGP")
+
+
+def types_of(gobgp: Gobgp, origin: str) -> set[int]:
+    """The types of the routes with this address in them."""
+    return {path["nlri"]["type"] for path in gobgp.routes() if origin in str(path["nlri"]["value"])}

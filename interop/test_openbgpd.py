@@ -18,6 +18,8 @@ from interop.lab import Lab
 from interop.topology import Topology
 from interop.vtep_tests import HERE, evpnd_of
 
+pytestmark = pytest.mark.peers("openbgpd")
+
 OPENBGPD = vtep_address(9)
 
 
@@ -62,6 +64,7 @@ def test_the_session_comes_up(lab: Lab) -> None:
 
 @pytest.mark.feature(matrix.SENT)
 def test_openbgpd_reads_types_2_and_3(lab: Lab) -> None:
+    session(lab)
     lab["pod1"].run("ping -c 1 -W 1 192.168.100.200 || :")
     lab.wait(lambda: f"[{pod_mac(1)}]" in read(lab), 10, "type 2 in OpenBGPD")
     text = read(lab)
@@ -77,6 +80,7 @@ def test_openbgpd_reads_a_withdrawal(lab: Lab) -> None:
     evpnd.run("ip link set eth2 up")
 
 
+@pytest.mark.feature(matrix.SESSION)
 def test_both_reset_the_session(lab: Lab) -> None:
     session(lab)
     evpnd_of(lab).run(f"evpnctl clear peer {OPENBGPD}")
@@ -129,6 +133,8 @@ def test_openbgpd_restarts(lab: Lab) -> None:
 
 
 def test_z_tshark_finds_nothing_malformed(lab: Lab) -> None:
+    test_openbgpd_reads_types_2_and_3(lab)  # so that enough is said when alone
+    test_openbgpd_reads_a_withdrawal(lab)
     assert capture.updates(lab["switch"], HERE) >= 3
     assert capture.faults(lab["switch"], HERE) == []
 

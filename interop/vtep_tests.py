@@ -39,6 +39,7 @@ class VtepTests:
 
     @pytest.mark.feature(matrix.WITHDRAWAL)
     def test_a_mac_that_appears_or_vanishes_is_followed_by_both(self, lab: Lab) -> None:
+        checks.joined(lab)
         for number, other in ((1, 2), (2, 1)):
             port = lab.vtep(number)
             port.run("ip link set eth2 down")
@@ -130,6 +131,8 @@ class VtepTests:
 
     @pytest.mark.feature(matrix.CLEAN)
     def test_z_tshark_finds_nothing_malformed(self, lab: Lab) -> None:
-        """Last: the recording has all that was said in the tests above."""
+        """Last: the recording has all that was said in the tests above; alone, what these two say."""
+        self.test_a_mac_that_appears_or_vanishes_is_followed_by_both(lab)
+        self.test_sessions_flap(lab)
         assert capture.updates(lab["switch"], HERE) > 10
         assert capture.faults(lab["switch"], HERE) == []
