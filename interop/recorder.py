@@ -16,7 +16,7 @@ from collections.abc import Generator
 
 import pytest
 
-from interop import lab, matrix
+from interop import lab, matrix, selection
 from interop.container import REPOSITORY
 from interop.matrix import DOCUMENT, PEERS, Shown
 from interop.topology import Topology
@@ -32,6 +32,7 @@ class Recorder:
         self.mode = os.environ.get("EVPND_MATRIX", "")
         self._complete = True
         self._verdict: list[str] = []
+        self._hidden: list[str] = []  # tests that --peer takes for others than their labs have
         self.others: list[str] = []  # the peers of another version than the page's
 
     @pytest.hookimpl(wrapper=True)
@@ -41,9 +42,13 @@ class Recorder:
         report = yield
         if call.when == "call" and report.passed and isinstance(item, pytest.Function):
             check = str(item.callspec.id) if "what" in item.fixturenames else item.originalname  # a topology's
-            features = [feature for mark in item.iter_markers("feature") for feature in mark.args]
-            kinds = {node.kind for topology in _topologies(item) for node in topology.nodes.values()}
-            self.shown |= {Shown(feature, kind, check) for feature in features for kind in kinds & PEERS.keys()}
+            features = selection.features(item)
+            kinds = {node.kind for topology in _topologies(item) for node in topology.nodes.values()} & PEERS.keys()
+            self.shown |= {Shown(feature, kind, check) for feature in features for kind in kinds}
+            if features and kinds != selection.peers(item):
+                self._hidden.append(
+                    f"{item.nodeid}: --peer {sorted(selection.peers(item))}, its lab has {sorted(kinds)}"
+                )
         return report
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -64,6 +69,8 @@ class Recorder:
         gaps = matrix.gaps(self.shown)
         if gaps:
             return ["these have neither a check that passed nor a reason (interop/matrix.py):", *gaps]
+        if self._hidden:
+            return ["these need another mark `peers` (interop/selection.py):", *self._hidden]
         found = versions()
         if self.mode == "write":
             DOCUMENT.write_text(matrix.render(self.shown, found))
