@@ -220,7 +220,7 @@ def route_distinguisher() -> Kind:
 
 
 def route_target(*, wildcard: bool) -> Kind:
-    """A route target as text (RFC 4360 section 4, RFC 5668); with `wildcard` also any ASN."""
+    """A route target as text (RFC 4360 section 4, RFC 5668); with `wildcard` also any AS or address."""
 
     def parse(value: Value) -> Value:
         if isinstance(value, str) and value.startswith("*:"):
@@ -229,7 +229,7 @@ def route_target(*, wildcard: bool) -> Kind:
             return f"*:{_number(value[2:], value)}"
         return _administered(value)
 
-    more = ' or "*:NUMBER" (any AS)' if wildcard else ""
+    more = ' or "*:NUMBER" (any AS or address)' if wildcard else ""
     return Kind(f'"ASN:NUMBER" or "ADDRESS:NUMBER"{more}', parse)
 
 

@@ -177,12 +177,17 @@ EVPN = Table(
             "route_targets",
             kinds.choice("asn", "rfc8365"),
             'How route targets are derived: "asn" makes ASN:VNI, "rfc8365" sets the type bits of RFC 8365 '
-            "section 5.1.2.1 in the number as well.",
+            "section 5.1.2.1 in the number as well. Of an AS number above 65535 both take the low 16 bits, as a "
+            "target has no room for more beside a VNI: AS 4200000001 and AS 59905 derive the same. Where they must "
+            "be told apart, give import_targets and export_targets in [[evpn.vni]].",
         ),
         Key(
             "import",
             kinds.choice("*:VNI", "ASN:VNI"),
-            "Which derived route targets are imported: those of any AS, or only of our own.",
+            'Which derived route targets are imported: those of any AS, or only of our own. "*:VNI" also takes targets '
+            'with an IPv4 address or a 4-octet AS number and a VNI of up to 65535. "ASN:VNI" looks at the low 16 bits '
+            "of the AS number, all that a derived target holds: to AS 4200000001 those of AS 59905 are its own. The "
+            "remedy is import_targets and export_targets in [[evpn.vni]].",
             field="import_rule",
         ),
         Key(
@@ -210,7 +215,8 @@ VNI = Table(
         Key(
             "import_targets",
             kinds.many(kinds.route_target(wildcard=True), "route targets"),
-            "The route targets to import, instead of the derived one.",
+            'The route targets to import, instead of the derived one. "*:NUMBER" takes this number with any AS number '
+            "of 2 octets, and up to 65535 also with one of 4 octets or an IPv4 address.",
         ),
         Key(
             "export_targets",

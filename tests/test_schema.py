@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from evpnd import kinds
 from evpnd.config import Config
+from evpnd.evpn.extended_community import route_target_from_text
+from evpnd.evpn.targets import TargetIndex, derived_target, import_rule
 from evpnd.reference import REFERENCES
 from evpnd.schema import TABLES, Table
 
@@ -31,6 +34,30 @@ def test_every_default_is_a_possible_value(table: Table) -> None:
             continue
         written = list(default) if isinstance(default, tuple) else default
         assert key.kind.parse(written) == default, key.name
+
+
+def help_of(table: str, key: str) -> str:
+    found = next(t for t in TABLES if t.name == table).key(key)
+    assert found is not None
+    return found.help
+
+
+def test_derived_targets_that_are_the_same_are_told_of() -> None:
+    for vni in (100, 100_000):
+        assert derived_target(4200000001, vni, "asn") == derived_target(59905, vni, "asn")
+        assert derived_target(4200000001, vni, "rfc8365") == derived_target(59905, vni, "rfc8365")
+    for key in ("route_targets", "import"):
+        text = help_of("evpn", key)
+        assert all(word in text for word in ("low 16 bits", "AS 4200000001", "AS 59905", "import_targets")), key
+
+
+def test_what_a_wildcard_takes_is_told() -> None:
+    index = TargetIndex([("instance", import_rule(["*:100"]))])
+    for text in ("65001:100", "4200000001:100", "10.0.0.1:100"):
+        assert index.importers([route_target_from_text(text)]) == ("instance",)
+    for table, key in (("evpn", "import"), ("evpn.vni", "import_targets")):
+        assert "IPv4 address" in help_of(table, key) and "65535" in help_of(table, key)
+    assert '"*:NUMBER" (any AS or address)' in kinds.route_target(wildcard=True).expected
 
 
 def test_inherited_defaults_are_those_of_the_table_above() -> None:
