@@ -21,6 +21,9 @@ LOCAL_PREF = 5
 ORIGINATOR_ID = 9
 CLUSTER_LIST = 10
 AS_PATH = 2
+EXTENDED_COMMUNITIES = 16
+
+NON_TRANSITIVE = 0x40  # RFC 4360 section 2: the bit of a community's type octet
 
 NO_EXPORT = 0xFFFFFF01  # RFC 1997
 NO_ADVERTISE = 0xFFFFFF02
@@ -102,6 +105,10 @@ class ExportPolicy:
                 changes[code] = None
             if not source.local:
                 changes[MED] = None
+            communities = attributes.extended_communities
+            staying = [community for community in communities if not community[0] & NON_TRANSITIVE]
+            if len(staying) < len(communities):  # RFC 4360 section 6: they don't cross the border of an AS.
+                changes[EXTENDED_COMMUNITIES] = b"".join(staying) or None
         else:
             if attributes.local_pref is None:
                 changes[LOCAL_PREF] = _U32.pack(DEFAULT_LOCAL_PREF)

@@ -75,6 +75,20 @@ def test_ebgp_prepends_and_keeps_internal_attributes_inside() -> None:
     assert told(EBGP, LOCAL, build(med=5)).attributes.med == 5
 
 
+@pytest.mark.parametrize("source", [PEER, CLIENT_PEER, EXTERNAL])
+def test_non_transitive_communities_stay_inside(source: Source) -> None:
+    """RFC 4360 section 6: all types with the bit, known or not, are removed; the rest stays in its order."""
+    target, mobility = bytes.fromhex("0002fde900000064"), bytes.fromhex("0600010000000001")
+    inner = tuple(bytes.fromhex(octets) for octets in ("4004fdea4b000000", "4002fdea00000064", "4300000000000000"))
+    mixed = build(as_path=(65009,), extended_communities=(inner[0], target, *inner[1:], mobility), med=5)
+    assert told(CLIENT, source, mixed).attributes.extended_communities == mixed.extended_communities
+    attributes = told(EBGP, source, mixed).attributes
+    assert attributes == told(EBGP, source, mixed.replace({16: target + mobility})).attributes
+    assert attributes.extended_communities == (target, mobility)
+    bare = told(EBGP, source, build(as_path=(65009,), extended_communities=inner)).attributes
+    assert bare.get(16) is None
+
+
 def test_reflection_says_who_and_through_whom() -> None:
     attributes = told(IBGP, CLIENT_PEER).attributes
     assert attributes.originator_id == OTHER
