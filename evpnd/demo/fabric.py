@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evpnd.client import ask
-from evpnd.demo.namespaces import Namespace, die_with_parent_in
+from evpnd.demo.namespaces import Namespace, NotPossible, die_with_parent_in
 from evpnd.demo.ping import announce
 from evpnd.errors import EvpndError
 from evpnd.evpn.values import mac_from_text
@@ -73,15 +73,21 @@ class Speaker:
             lines += ["route_reflector_client = true"] if client else []
         lines += ["[control]", f'socket = "{self.socket}"']
         self._config.write_text("\n".join(lines) + "\n")
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "evpnd.cli", "run", "--config", str(self._config)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for the demo, which ends its daemons in order
-                preexec_fn=functools.partial(die_with_parent_in, self.namespace.descriptor),
-            )
+        try:
+            with self.log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "evpnd.cli", "run", "--config", str(self._config)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C is for the demo, which ends its daemons in order
+                    preexec_fn=functools.partial(die_with_parent_in, self.namespace.descriptor),
+                )
+        except PermissionError as error:
+            # The root of a user namespace may do no more than its user with files that aren't the user's.
+            raise NotPossible(
+                f"{sys.executable} can't be run here ({error.strerror}): put the clone where its user may read it all"
+            ) from error
 
     def stopped_by_itself(self) -> bool:
         return self._process is not None and self._process.poll() is not None

@@ -46,6 +46,17 @@ def test_the_whole_story_as_an_ordinary_user() -> None:
     check_story(run(*AS_A_USER), time.monotonic() - begin)
 
 
+def test_python_that_may_not_be_run() -> None:
+    """As where a virtual environment lies under somebody else's home."""
+    before = leftovers()
+    program = "import sys; sys.executable = '/etc/passwd'; from evpnd.demo import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("evpnd demo: /etc/passwd can't be run here (Permission denied): "), said
+    assert leftovers() == before
+
+
 def test_ctrl_c_ends_everything() -> None:
     before = leftovers()
     with subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
