@@ -1,7 +1,8 @@
 """What the sans-IO Peer asks of its surroundings, in the order in which it is to be done.
 
 Plain values: requests to the transport (Connect, Write, Close) and news for the session's owner (Up, Down, Refresh,
-Disabled; a decoded Update stands for itself). `link` numbers a TCP connection of this peer, made or about to be made.
+Disabled, Faulty; a decoded Update stands for itself). `link` numbers a TCP connection of this peer, made or about to be
+made.
 """
 
 from __future__ import annotations
@@ -66,4 +67,11 @@ class Disabled(NamedTuple):
     error: ProtocolError
 
 
-Output = Connect | Write | Close | Up | Down | Refresh | Disabled | Update
+class Faulty(NamedTuple):
+    """An UPDATE with errors that the session survives, and its whole body. The Update itself comes next."""
+
+    update: Update
+    body: bytes
+
+
+Output = Connect | Write | Close | Up | Down | Refresh | Disabled | Faulty | Update

@@ -202,6 +202,7 @@ class Peer(Machine):
                 else:
                     if update.errors:
                         self.counters.fault(now, update.errors, body)
+                        append(out.Faulty(update, body))
                     append(update)
                     continue
             else:

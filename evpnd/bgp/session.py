@@ -20,6 +20,7 @@ from evpnd.bgp.attributes import AttributeCache
 from evpnd.bgp.capability import GracefulRestart
 from evpnd.bgp.counters import Counters
 from evpnd.bgp.family import Family
+from evpnd.bgp.fault_log import FaultLog
 from evpnd.bgp.framing import HEADER_SIZE, ROUTE_REFRESH
 from evpnd.bgp.fsm import State
 from evpnd.bgp.message import RouteRefresh, encode_route_refresh
@@ -84,6 +85,7 @@ class Session:
         self._told: deque[str] = deque(maxlen=REASONS_KEPT)  # why there is no session, as it stands in the log already
         self._complaint: asyncio.TimerHandle | None = None
         self._log = bound(_log, peer=config.address)
+        self._faults = FaultLog()
 
     # What can be asked
 
@@ -295,6 +297,14 @@ class Session:
         self._log.error("%s is no longer used on this session: %s", output.family.name, output.error)
         self.owner.disabled(self, output.family)
 
+    def _faulty(self, output: out.Faulty) -> None:
+        """RFC 7606 section 8: an operator must be able to see what was wrong, and the whole message."""
+        if self._log.isEnabledFor(logging.DEBUG):
+            self._log.debug("UPDATE with errors, behind the header: %s", output.body.hex())
+        line = self._faults.line(output.update, self._loop.time())
+        if line is not None:
+            self._log.warning("UPDATE with errors: %s", line)
+
     # Connections
 
     async def _open(self, link: int) -> None:
@@ -370,4 +380,5 @@ _PERFORM: dict[type, Callable[[Session, Any], None]] = {
     out.Down: Session._down,
     out.Refresh: Session._refresh,
     out.Disabled: Session._disabled,
+    out.Faulty: Session._faulty,
 }

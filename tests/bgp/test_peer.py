@@ -607,8 +607,9 @@ def test_update_error_costs_the_route_and_not_the_session() -> None:
     origin = bytes((0x40, 1, 1, 0))
     at = message.index(origin)
     message[at + 3] = 7  # ORIGIN 7 doesn't exist: treat as withdraw (RFC 7606 section 7.1)
-    (update,) = fed.feed(bytes(message))
+    faulty, update = fed.feed(bytes(message))
     assert isinstance(update, Update)
+    assert faulty == out.Faulty(update, bytes(message[19:]))
     assert update.reach == ()
     assert [unreach.family for unreach in update.unreach] == [L2VPN_EVPN]
     assert fed.peer.state is State.ESTABLISHED

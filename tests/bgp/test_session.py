@@ -475,7 +475,9 @@ def test_slow_reader_is_waited_for(loop: str) -> None:
     run(loop, work())
 
 
-def test_session_survives_what_rfc_7606_lets_it_survive(loop: str) -> None:
+def test_session_survives_what_rfc_7606_lets_it_survive(loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "evpnd.bgp.session")
+
     async def work() -> None:
         one, owner = session(replace(OURS, passive=True))
         async with listening(one) as listener:
@@ -491,6 +493,11 @@ def test_session_survives_what_rfc_7606_lets_it_survive(loop: str) -> None:
             assert one.state is State.ESTABLISHED
             assert sum(one.counters.errors.values()) == len(routes(3))
             assert one.counters.faults[0].body
+            said = [record for record in caplog.records if record.message.startswith("UPDATE with errors")]
+            (line,) = [record.message for record in said if record.levelno == logging.WARNING]  # not one for each
+            assert "origin: value 9" in line and "treated as withdrawn: route_type 3 rd " in line, line
+            whole = [record.message.rpartition(" ")[2] for record in said if record.levelno == logging.DEBUG]
+            assert whole == [fault.body.hex() for fault in one.counters.faults]
             script.abort()
 
     run(loop, work())

@@ -12,6 +12,7 @@ import pytest
 from evpnd.bgp.attributes import AttributeCache, build
 from evpnd.bgp.capability import AddPath, Capability, ExtendedNextHop, GracefulFamily, GracefulRestart, LongLivedFamily
 from evpnd.bgp.family import IPV4_UNICAST, IPV6_UNICAST, L2VPN_EVPN
+from evpnd.bgp.fault_log import FaultLog
 from evpnd.bgp.framing import MAX_EXTENDED, split_messages
 from evpnd.bgp.message import Keepalive, Message, Notification, Open, RouteRefresh, decode_message, encode_message
 from evpnd.bgp.update import Context, UpdateDecoder, encode_update, pack_updates
@@ -126,6 +127,8 @@ def message(octets: bytes, context: Context, decoder: UpdateDecoder, *, show: bo
     if not update.errors:
         assert encode_update(update, context)[19:] == octets[19:]
     assert all(error.action <= Action.WITHDRAW for error in update.errors)
+    if update.errors:
+        assert FaultLog().line(update, 0.0)
     if show:
         message_to_json(update)
         for part in (*update.reach, *update.unreach):
