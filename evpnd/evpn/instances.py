@@ -182,10 +182,11 @@ class Instances:
         targets = route_targets_of(path.attributes.extended_communities)
         if not targets:
             return "not imported: it has no route target"
-        for vrf in self._index.importers(targets):  # none of them may
+        refused = self._index.importers(targets)
+        if refused:
             own, routed = _named(path)
             if own in self.vnis:
-                return f"not imported: its route target is of VNI {vrf.vni} here, its label of VNI {own}"
+                return f"not imported: its route target is of VNI {refused[0].vni} here, its label of VNI {own}"
             return f"not imported: by its second label VNI {routed} is a VRF's, and here it is a bridge's"
         return f"not imported: no VNI here imports {' '.join(to_text(target) for target in targets)}"
 
