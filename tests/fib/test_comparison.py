@@ -20,12 +20,7 @@ from tests.netns import fdb, registered, remote, run
 A, B, C, D = (f"02:00:00:00:00:0{digit}" for digit in "abcd")
 ZERO = "00:00:00:00:00:00"
 
-pytestmark = pytest.mark.usefixtures("namespace")
-
-
-@pytest.fixture(autouse=True)
-def _all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "LARGE", 0)
+pytestmark = pytest.mark.usefixtures("namespace", "large")
 
 
 async def test_after_a_restart_keys_are_asked_for_before_they_are_written() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from evpnd.fib import comparison, intent, reconcile, survey
+from evpnd.fib import comparison, intent, reconcile
 from evpnd.fib.kernel import Kernel
 from evpnd.fib.mirror import LocalEntry
 from tests import netns
@@ -20,14 +20,6 @@ A, B, C = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
 ZERO = "00:00:00:00:00:00"
 
 pytestmark = pytest.mark.usefixtures("namespace", "size")
-
-
-@pytest.fixture(params=["small", "large"])
-def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How the tables are taken: small ones are read whole, large ones key by key. The ends are the same."""
-    if request.param == "large":
-        monkeypatch.setattr(survey, "LARGE", 0)
-    return str(request.param)
 
 
 async def test_installs_changes_and_removes_a_remote_mac() -> None:

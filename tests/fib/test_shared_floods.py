@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from evpnd.fib import intent, reconcile, survey
+from evpnd.fib import intent, reconcile
 from tests import netns
 from tests.fib.watching import VTEP2, VTEP3, flood, settle, watching
 from tests.netns import fdb, registered, run
@@ -17,12 +17,6 @@ FOREIGN = (ZERO, "10.0.0.9", "permanent")
 APPEND = f"bridge fdb append {ZERO} dev vx100 dst 10.0.0.9 self permanent"
 
 pytestmark = pytest.mark.usefixtures("namespace", "size")
-
-
-@pytest.fixture(params=["small", "large"])
-def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "large":
-        monkeypatch.setattr(survey, "LARGE", 0)
 
 
 def make_vni(remote: str = "") -> None:

@@ -19,12 +19,7 @@ from tests.netns import fdb, run
 A, B, C, D = (f"02:00:00:00:00:0{digit}" for digit in "abcd")
 ZERO = "00:00:00:00:00:00"
 
-pytestmark = pytest.mark.usefixtures("namespace")
-
-
-@pytest.fixture(autouse=True)
-def _all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "LARGE", 0)
+pytestmark = pytest.mark.usefixtures("namespace", "large")
 
 
 async def test_what_changed_without_a_word_is_restored() -> None:
